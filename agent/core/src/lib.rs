@@ -1,0 +1,1 @@
+//! The agent's decisions, as functions of (state, input, now).

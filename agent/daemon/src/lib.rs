@@ -1,0 +1,1 @@
+//! The agent: fetches its assignment, scans in the sandbox, reports.

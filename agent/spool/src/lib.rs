@@ -1,0 +1,1 @@
+//! Power-fail-safe storage of the agent.

@@ -1,0 +1,1 @@
+//! The rule encoding of the dpkg plugin and Debian's version order.

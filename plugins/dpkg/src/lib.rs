@@ -1,0 +1,1 @@
+//! Applicability of Debian packages.

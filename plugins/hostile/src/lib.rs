@@ -1,0 +1,1 @@
+//! A guest that misbehaves in the way it is told to.

@@ -1,0 +1,1 @@
+//! All a plugin author needs.

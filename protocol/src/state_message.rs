@@ -1,0 +1,135 @@
+//! State messages: what a client reports to the management point.
+//!
+//! A client's messages form a *stream*: a random number made with its spool, and serial numbers 1, 2, 3, ... without
+//! gaps. The site stores the serial of the last message it committed and answers with it. Whatever is sent twice is
+//! skipped by its serial. When the site misses messages (a gap, or a stream it does not know), it answers
+//! [`StateReply::Resend`], and the client starts a new stream with [`StateMessage::Reset`] and everything it knows.
+
+use crate::{ComplianceState, UnixTime, UpdateId};
+use serde::{Deserialize, Serialize};
+
+/// Messages in one batch, at most.
+pub const MAX_MESSAGES: usize = 128;
+/// Bytes of an encoded batch, at most: the limit of the request's body.
+pub const MAX_BATCH_BYTES: usize = 64 * 1024;
+/// Bytes of [`Finding::subject`], at most; longer ones are cut by [`bounded`].
+pub const MAX_SUBJECT_BYTES: usize = 96;
+/// Bytes of [`Finding::detail`], at most.
+pub const MAX_DETAIL_BYTES: usize = 192;
+/// Bytes of the texts of [`Inventory`] and of [`ScanResult`]'s reason, at most.
+pub const MAX_TEXT_BYTES: usize = 192;
+
+/// A short text in a message.
+pub type Text = heapless::String<MAX_TEXT_BYTES>;
+
+/// As much of `text` as fits, cut at a character's boundary.
+#[must_use]
+pub fn bounded<const N: usize>(text: &str) -> heapless::String<N> {
+    let mut end = text.len().min(N);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut bounded = heapless::String::new();
+    // Cannot fail: `end` is at most `N`.
+    let _ = bounded.push_str(&text[..end]);
+    bounded
+}
+
+/// Consecutive messages of one stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StateBatch {
+    /// The stream these messages belong to.
+    pub stream: u64,
+    /// The serial of the first message; the others follow without gaps.
+    pub first_serial: u64,
+    /// The messages, in the order of their serials.
+    pub messages: heapless::Vec<StateMessage, MAX_MESSAGES>,
+}
+
+/// One message of a client.
+// Boxing the big variants would cost an allocation per message and spare nothing: a batch is one flat, bounded buffer.
+#[allow(clippy::large_enum_variant)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum StateMessage {
+    /// The first message of a stream: forget every compliance state of this client.
+    Reset,
+    /// What the client is; sent when it changed.
+    Inventory(Inventory),
+    /// The update has this state now; its earlier findings are void.
+    Compliance(Compliance),
+    /// A reason for the state of the [`Compliance`] message before it; zero or more follow each.
+    Finding(Finding),
+    /// A scan ended; the messages before it say what it changed.
+    Scan(ScanResult),
+}
+
+/// The new state of one update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compliance {
+    /// Which update.
+    pub update: UpdateId,
+    /// Its state on this client.
+    pub state: ComplianceState,
+}
+
+/// Why an update has its state: one line per thing on the client that it concerns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Which update.
+    pub update: UpdateId,
+    /// What on the client, for example the installed package `libssl3`.
+    pub subject: heapless::String<MAX_SUBJECT_BYTES>,
+    /// What is found there.
+    pub state: ComplianceState,
+    /// The reason in words: `3.0.15-1 is older than 3.0.17-1~deb12u2`.
+    pub detail: heapless::String<MAX_DETAIL_BYTES>,
+}
+
+/// What a client is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inventory {
+    /// The host's name.
+    pub hostname: Text,
+    /// The operating system as its makers write it (`PRETTY_NAME` of os-release(5)).
+    pub operating_system: Text,
+    /// The machine's architecture as the kernel names it (`x86_64`).
+    pub machine: heapless::String<32>,
+    /// The version of the agent.
+    pub agent_version: heapless::String<32>,
+}
+
+/// How a scan ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScanResult {
+    /// When it ended.
+    pub scanned_at: UnixTime,
+    /// The version of the assignment it followed.
+    pub assignment_version: u64,
+    /// How many updates it evaluated; those of which nothing is reported are `NotRequired`.
+    pub evaluated: u32,
+    /// The plugin, its version and how it fared, one each.
+    pub plugins: heapless::Vec<PluginResult, { crate::assignment::MAX_PLUGINS }>,
+}
+
+/// How a plugin fared in a scan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginResult {
+    /// The plugin's name.
+    pub name: heapless::String<{ crate::assignment::MAX_NAME_BYTES }>,
+    /// The plugin's version.
+    pub version: heapless::String<{ crate::assignment::MAX_NAME_BYTES }>,
+    /// Empty, or what went wrong.
+    pub error: Text,
+}
+
+/// The management point's answer to a batch, sent after its commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StateReply {
+    /// Everything up to this serial is committed.
+    Acknowledged {
+        /// The serial of the last committed message.
+        through: u64,
+    },
+    /// Messages are missing: start a new stream.
+    Resend,
+}

@@ -1,0 +1,21 @@
+//! The site database: all SQL is below this module, one function per need, rows in and out as types.
+//!
+//! SQLite (embedded, the default) and PostgreSQL run the same queries through sqlx's `Any` driver. What that asks of the
+//! SQL: placeholders are `$1`, integers are `BIGINT` (`i64`), truth is `0` or `1`, sums are cast to `BIGINT`, and a long
+//! list travels as many rows of `VALUES`, at most [`ROWS_PER_STATEMENT`] of them.
+
+mod connect;
+
+pub use connect::{Database, DatabaseError, Engine};
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Rows of one multi-row statement, at most: ten columns of them stay below SQLite's 32,766 parameters.
+pub const ROWS_PER_STATEMENT: usize = 2_000;
+
+/// Now, in Unix seconds, as the database stores time.
+#[must_use]
+pub fn now() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX)
+}
