@@ -6,6 +6,7 @@
 //! [`StateReply::Resend`], and the client starts a new stream with [`StateMessage::Reset`] and everything it knows.
 
 use crate::{ComplianceState, UnixTime, UpdateId};
+use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
 /// Messages in one batch, at most.
@@ -47,20 +48,21 @@ pub struct StateBatch {
 }
 
 /// One message of a client.
-// Boxing the big variants would cost an allocation per message and spare nothing: a batch is one flat, bounded buffer.
+// The rare, big variants are boxed (the wire is the same): a decoded batch passes through the stack several times, and 128
+// of the biggest would not fit a thread's. Boxing the findings too would cost an allocation for each.
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum StateMessage {
     /// The first message of a stream: forget every compliance state of this client.
     Reset,
     /// What the client is; sent when it changed.
-    Inventory(Inventory),
+    Inventory(Box<Inventory>),
     /// The update has this state now; its earlier findings are void.
     Compliance(Compliance),
     /// A reason for the state of the [`Compliance`] message before it; zero or more follow each.
     Finding(Finding),
     /// A scan ended; the messages before it say what it changed.
-    Scan(ScanResult),
+    Scan(Box<ScanResult>),
 }
 
 /// The new state of one update.

@@ -194,16 +194,33 @@ pub enum ConfigError {
     },
 }
 
+/// The suites in a file of `[[suite]]` tables, as `farrier init --suites` takes them.
+///
+/// # Errors
+/// As [`Config::load`].
+pub fn suites_of_file(file: &Path) -> Result<Vec<SuiteConfig>, ConfigError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Suites {
+        suite: Vec<SuiteConfig>,
+    }
+    let Suites { mut suite } = parse(file)?;
+    suite.iter_mut().for_each(|suite| suite.resolve_paths(file.parent().unwrap_or(Path::new(""))));
+    Ok(suite)
+}
+
+fn parse<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T, ConfigError> {
+    let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+    toml::from_str(&text).map_err(|source| ConfigError::Parse { file: file.to_owned(), source: Box::new(source) })
+}
+
 impl Config {
     /// Reads and checks a configuration. Relative paths in it are taken from its folder.
     ///
     /// # Errors
     /// When it cannot be read, parsed or followed; the message names the setting and the remedy.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
-        let mut config: Self = toml::from_str(&text)
-            .map_err(|source| ConfigError::Parse { file: file.to_owned(), source: Box::new(source) })?;
+        let mut config: Self = parse(file)?;
         config.resolve_paths(file.parent().unwrap_or(Path::new("")));
         config.check().map_err(|problem| ConfigError::Invalid { file: file.to_owned(), problem })?;
         Ok(config)
@@ -218,11 +235,7 @@ impl Config {
 
     fn resolve_paths(&mut self, folder: &Path) {
         self.data = folder.join(&self.data);
-        for suite in &mut self.software_update_point.suites {
-            for keyring in &mut suite.keyrings {
-                *keyring = folder.join(&*keyring);
-            }
-        }
+        self.software_update_point.suites.iter_mut().for_each(|suite| suite.resolve_paths(folder));
     }
 
     fn check(&self) -> Result<(), String> {
@@ -257,6 +270,15 @@ impl SuiteConfig {
         self.classification.unwrap_or_else(|| Classification::of_suite(&self.suite))
     }
 
+    fn resolve_paths(&mut self, folder: &Path) {
+        for keyring in &mut self.keyrings {
+            *keyring = folder.join(&*keyring);
+        }
+        if let Some(path) = self.mirror.strip_prefix("file:").filter(|path| !path.starts_with('/')) {
+            self.mirror = format!("file:{}", folder.join(path).display());
+        }
+    }
+
     fn check<'a>(&'a self, names: &mut HashSet<&'a str>) -> Result<(), String> {
         let name = &self.name;
         let safe = |c: char| c.is_ascii_alphanumeric() || "-_.+~".contains(c);
@@ -278,7 +300,9 @@ impl SuiteConfig {
             return Err(format!("suite {name}: name at least one architecture (architectures = [\"amd64\"])"));
         }
         if self.keyrings.is_empty() {
-            return Err(format!("suite {name}: name the keyring that verifies it (keyrings = [\"/usr/share/keyrings/...\"])"));
+            return Err(format!(
+                "suite {name}: name the keyring that verifies it (keyrings = [\"/usr/share/keyrings/...\"])"
+            ));
         }
         Ok(())
     }

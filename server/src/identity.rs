@@ -1,1 +1,212 @@
-//! Keys and certificates of the site.
+//! The site's keys: the certificate authority of its TLS and of its clients' certificates, and the repository's key.
+//!
+//! TLS authenticates clients and hides traffic. What a client runs and believes is signed by the repository's key alone.
+
+use farrier_protocol::enrollment::{EnrollmentToken, SECRET_BYTES};
+use farrier_protocol::{ClientId, Digest};
+use farrier_trust::RepositoryKey;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use time::{Duration, OffsetDateTime};
+
+const AUTHORITY_FILE: &str = "authority.pem";
+const REPOSITORY_FILE: &str = "repository.key";
+
+const AUTHORITY_YEARS: i64 = 20;
+/// Browsers and libraries refuse server certificates that are valid for longer than 825 days. A new one is made at
+/// every start.
+const SITE_CERTIFICATE_DAYS: i64 = 825;
+/// Clients do not renew their certificates yet, so they are valid for as long as an endpoint lives.
+const CLIENT_CERTIFICATE_YEARS: i64 = 15;
+/// Clocks of endpoints are late: certificates are valid a day before they are made.
+const CLOCK_TOLERANCE: Duration = Duration::DAY;
+
+/// Why the site's keys cannot be had or used.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// A key file cannot be read or written.
+    #[error("the key file {file} cannot be read or written")]
+    File {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A key file holds something else.
+    #[error("{file} is no {what}: restore it from a backup, clients trust no other")]
+    Damaged {
+        /// Which file.
+        file: PathBuf,
+        /// What it should be.
+        what: &'static str,
+    },
+    /// A certificate cannot be made.
+    #[error("the certificate cannot be made")]
+    Certificate(#[from] rcgen::Error),
+}
+
+/// The keys of one site.
+pub struct SiteIdentity {
+    authority: Issuer<'static, KeyPair>,
+    authority_certificate: CertificateDer<'static>,
+    repository_secret: Vec<u8>,
+    repository_file: PathBuf,
+}
+
+impl SiteIdentity {
+    /// Reads the keys from `{data}/keys`, and makes those that are not there yet.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, or holds something else.
+    pub fn load_or_create(data: &Path) -> Result<Self, IdentityError> {
+        let folder = data.join("keys");
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .map_err(|source| IdentityError::File { file: folder.clone(), source })?;
+        let authority_file = folder.join(AUTHORITY_FILE);
+        let authority = read_or_create(&authority_file, || Ok(new_authority()?.into_bytes()))?;
+        let (authority, authority_certificate) = parse_authority(&authority_file, &authority)?;
+        let repository_file = folder.join(REPOSITORY_FILE);
+        let repository_secret = read_or_create(&repository_file, || Ok(rand::random::<[u8; 32]>().to_vec()))?;
+        let identity = Self { authority, authority_certificate, repository_secret, repository_file };
+        identity.repository_key()?;
+        Ok(identity)
+    }
+
+    /// The key that signs the repository.
+    ///
+    /// # Errors
+    /// Never after [`load_or_create`](Self::load_or_create), which checked it.
+    pub fn repository_key(&self) -> Result<RepositoryKey, IdentityError> {
+        RepositoryKey::from_secret(&self.repository_secret).map_err(|_| IdentityError::Damaged {
+            file: self.repository_file.clone(),
+            what: "repository key (32 bytes)",
+        })
+    }
+
+    /// The certificate authority's certificate.
+    #[must_use]
+    pub fn authority_certificate(&self) -> &CertificateDer<'static> {
+        &self.authority_certificate
+    }
+
+    /// A new key and certificate chain for the site's TLS, valid for `host` and for loopback.
+    ///
+    /// # Errors
+    /// When `host` is neither a host name nor an address.
+    pub fn site_certificate(
+        &self,
+        host: &str,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), IdentityError> {
+        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        let host = host.trim_matches(['[', ']']);
+        if !names.iter().any(|name| name == host) {
+            names.push(host.to_owned());
+        }
+        let mut params = CertificateParams::new(names)?;
+        params.distinguished_name.push(DnType::CommonName, host);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        valid_for(&mut params, Duration::days(SITE_CERTIFICATE_DAYS));
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.authority)?;
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        Ok((vec![certificate.into(), self.authority_certificate.clone()], key.into()))
+    }
+
+    /// The certificate of a new client, X.509 in DER. Nothing but the public key is taken from the request.
+    ///
+    /// # Errors
+    /// When `request` is no PKCS#10 request in DER, or not signed by its key.
+    pub fn client_certificate(&self, client: ClientId, request: &[u8]) -> Result<Vec<u8>, IdentityError> {
+        let request = CertificateSigningRequestParams::from_der(&request.into())?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, client.to_string());
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        valid_for(&mut params, Duration::days(365 * CLIENT_CERTIFICATE_YEARS));
+        let certificate = params.signed_by(&request.public_key, &self.authority)?;
+        Ok(certificate.der().to_vec())
+    }
+
+    /// A token with this secret, for endpoints that reach the site at `address`.
+    ///
+    /// # Errors
+    /// As [`repository_key`](Self::repository_key).
+    pub fn token(&self, address: &str, secret: [u8; SECRET_BYTES]) -> Result<EnrollmentToken, IdentityError> {
+        Ok(EnrollmentToken {
+            site: address.to_owned(),
+            authority: Digest::of(&self.authority_certificate),
+            repository: self.repository_key()?.root().0,
+            secret,
+        })
+    }
+}
+
+fn valid_for(params: &mut CertificateParams, duration: Duration) {
+    let now = OffsetDateTime::now_utc();
+    params.not_before = now - CLOCK_TOLERANCE;
+    params.not_after = now + duration;
+}
+
+/// The authority's key and certificate, both PEM, in one file: half an authority cannot be left behind.
+fn new_authority() -> Result<String, rcgen::Error> {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, "Farrier site authority");
+    valid_for(&mut params, Duration::days(365 * AUTHORITY_YEARS));
+    let key = KeyPair::generate()?;
+    let certificate = params.self_signed(&key)?;
+    Ok(key.serialize_pem() + &certificate.pem())
+}
+
+fn parse_authority(
+    file: &Path,
+    pem: &[u8],
+) -> Result<(Issuer<'static, KeyPair>, CertificateDer<'static>), IdentityError> {
+    let damaged =
+        || IdentityError::Damaged { file: file.to_owned(), what: "certificate authority (PEM key and certificate)" };
+    let certificate = CertificateDer::from_pem_slice(pem).map_err(|_| damaged())?;
+    let key = PrivatePkcs8KeyDer::from_pem_slice(pem).map_err(|_| damaged())?;
+    let key = KeyPair::try_from(key.secret_pkcs8_der()).map_err(|_| damaged())?;
+    let authority = Issuer::from_ca_cert_der(&certificate, key).map_err(|_| damaged())?;
+    Ok((authority, certificate))
+}
+
+/// The content of a secret file. When several processes start at once, the first one to make it wins.
+fn read_or_create(
+    file: &Path,
+    create: impl FnOnce() -> Result<Vec<u8>, IdentityError>,
+) -> Result<Vec<u8>, IdentityError> {
+    let failed = |source| IdentityError::File { file: file.to_owned(), source };
+    if !file.exists() {
+        let content = create()?;
+        write_once(file, &content).map_err(failed)?;
+    }
+    fs::read(file).map_err(failed)
+}
+
+fn write_once(file: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let mut temporary = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(0o600))
+        .make_in(folder, |path| fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path))?;
+    temporary.write_all(content)?;
+    temporary.as_file().sync_all()?;
+    match temporary.persist_noclobber(file) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => return Err(error.error),
+        _ => {}
+    }
+    fs::File::open(folder)?.sync_all()
+}

@@ -1,2 +1,2 @@
-//! Entry point.
+//! `farrier`.
 fn main() {}

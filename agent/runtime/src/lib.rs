@@ -1,1 +1,38 @@
-//! The component host: worlds, grants, limits, engine profile.
+//! The component host: it runs what a site shipped as a WASM component, inside a sandbox, within named limits.
+//!
+//! A [`Runtime`] is one engine with one [`Profile`] and one set of [`Limits`]. It loads a [`Plugin`] from the bytes of a
+//! component, through the [`ArtefactCache`] and, when that has nothing, the [`Compiler`]. A plugin opens a [`Scan`] of an
+//! [`Endpoint`] with its [`Grants`], and the scan answers chunks of rules.
+//!
+//! What this crate never does: it never links WASI or anything that has an effect, never gives a guest a file that is not
+//! granted three times over, never lets an answer through that is not exactly one state a rule, never uses a store again
+//! after a trap, and never hands bytes to the engine that it did not compile or authenticate itself. It verifies no
+//! signatures: whoever calls [`Runtime::load`] has done so (`farrier-trust`).
+
+#![warn(missing_docs)]
+
+mod cache;
+pub mod compile;
+mod engine;
+mod facts;
+mod failure;
+mod grants;
+mod limits;
+mod log;
+mod manifest;
+mod plugin;
+mod reader;
+mod scan;
+mod text;
+mod world;
+
+pub use cache::{ArtefactCache, KEY_BYTES};
+pub use compile::{Artefact, CompileError, Compiler};
+pub use engine::Profile;
+pub use facts::{Endpoint, EndpointError};
+pub use failure::{Call, ScanError};
+pub use grants::{Denial, GrantError, Grants};
+pub use limits::{LimitExceeded, Limits};
+pub use manifest::{Manifest, ManifestError, WIT_VERSION, WORLD};
+pub use plugin::{LoadError, Plugin, Runtime};
+pub use scan::{Finding, Scan};

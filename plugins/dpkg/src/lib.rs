@@ -1,1 +1,95 @@
-//! Applicability of Debian packages.
+//! Applicability of Debian packages: which software updates a system needs, from what dpkg says is installed.
+//!
+//! An update is required where apt would upgrade to it: an installed package of one of its binaries' name and
+//! architecture is older. A plugin of the world `applicability`: it reads four files and changes nothing.
+#![no_std]
+
+extern crate alloc;
+
+mod architectures;
+mod explain;
+mod installed;
+mod status;
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use farrier_dpkg_rules::{Binary, DecodeError, Rule, compare};
+use farrier_plugin_sdk::{Applicability, ComplianceState, Error, Facts, Finding, OsRelease};
+use installed::{Installed, Package};
+
+/// One look at the packages of a client.
+pub struct Dpkg {
+    installed: Installed,
+}
+
+farrier_plugin_sdk::export!(Dpkg);
+
+impl Applicability for Dpkg {
+    fn scopes(facts: &dyn Facts) -> Result<Vec<String>, Error> {
+        let release = OsRelease::read(facts)?;
+        let id = release.require(&["ID"])?;
+        let version = release.require(&["VERSION_CODENAME", "VERSION_ID"])?;
+        let architectures = architectures::read(facts)?;
+        Ok(architectures.iter().map(|architecture| format!("{id}/{version}/{architecture}")).collect())
+    }
+
+    fn open(facts: &dyn Facts) -> Result<Self, Error> {
+        Ok(Self { installed: Installed::read(facts)? })
+    }
+
+    fn evaluate(&self, rule: &[u8]) -> Result<ComplianceState, Error> {
+        let mut state = ComplianceState::NotRequired;
+        self.for_each_installed(&decode(rule)?, |binary, package| state = state.max(state_of(binary, package)))?;
+        Ok(state)
+    }
+
+    fn explain(&self, rule: &[u8]) -> Result<Vec<Finding>, Error> {
+        let rule = decode(rule)?;
+        let mut findings = Vec::new();
+        self.for_each_installed(&rule, |binary, package| {
+            findings.push(explain::finding(&self.installed, binary, package));
+        })?;
+        if findings.is_empty() {
+            findings.push(explain::nothing_installed(&rule));
+        }
+        Ok(findings)
+    }
+}
+
+impl Dpkg {
+    /// Calls `visit` with every binary of the rule of which a package is installed.
+    fn for_each_installed(&self, rule: &Rule<'_>, mut visit: impl FnMut(&Binary<'_>, &Package)) -> Result<(), Error> {
+        let native = self.installed.native();
+        let architecture = self.installed.architecture(rule.architecture);
+        for binary in rule.binaries() {
+            let binary = binary.map_err(invalid)?;
+            let architecture = if binary.all { Some(native) } else { architecture };
+            if let Some(package) = architecture.and_then(|known| self.installed.find(binary.name, known)) {
+                visit(&binary, package);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn decode(rule: &[u8]) -> Result<Rule<'_>, Error> {
+    Rule::decode(rule).map_err(invalid)
+}
+
+fn invalid(error: DecodeError) -> Error {
+    Error::Invalid(error.to_string())
+}
+
+/// What the binary of an update is to the installed package of its name and architecture.
+fn state_of(binary: &Binary<'_>, package: &Package) -> ComplianceState {
+    if compare(&package.version, binary.version).is_ge() {
+        return ComplianceState::Installed;
+    }
+    match binary.above {
+        Some(above) if !above.is_empty() && compare(&package.version, above).is_le() => ComplianceState::NotRequired,
+        _ => ComplianceState::Required,
+    }
+}

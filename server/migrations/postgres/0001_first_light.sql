@@ -7,7 +7,7 @@ CREATE TABLE suites (
     distribution TEXT NOT NULL,
     release TEXT NOT NULL,
     mirror TEXT NOT NULL,
-    -- Space-separated.
+    -- Space-separated. None: the suite is no longer configured.
     architectures TEXT NOT NULL,
     -- 0 Updates, 1 Critical Updates, 2 Security Updates.
     classification BIGINT NOT NULL,
@@ -66,6 +66,8 @@ CREATE TABLE sync_runs (
     requested_by TEXT NOT NULL,
     requested_at BIGINT NOT NULL,
     started_at BIGINT,
+    -- The last sign of life of whoever is at it.
+    seen_at BIGINT,
     finished_at BIGINT
 );
 

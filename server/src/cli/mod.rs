@@ -1,1 +1,97 @@
-//! The command line.
+//! `farrier`: the site's program and the administrator's commands.
+//!
+//! The commands open the same database as the running site; what they write there, the site's roles find and act on.
+
+// A command line speaks on stdout.
+#![allow(clippy::print_stdout)]
+
+mod init;
+mod serve;
+mod status;
+mod sync;
+mod token;
+
+use crate::config::Config;
+use crate::database::Database;
+use clap::{Parser, Subcommand};
+use std::io::{IsTerminal as _, stderr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Farrier keeps the software of a fleet up to date. This is the site: it knows which updates exist, and shows which
+/// clients need them.
+#[derive(Debug, Parser)]
+#[command(name = "farrier", version)]
+struct Cli {
+    /// The site's configuration.
+    #[arg(long, global = true, value_name = "FILE", default_value = "site.toml")]
+    config: PathBuf,
+    /// Log more: -v for what the site does, -vv for debugging.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a configuration for a new site.
+    Init(init::Options),
+    /// Run the site.
+    Serve,
+    /// Synchronize software updates from the upstreams.
+    #[command(subcommand)]
+    Sync(sync::Command),
+    /// Manage enrolment tokens.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Show the compliance of all clients.
+    Status(status::Options),
+}
+
+/// Reads the command line, does what it says and reports errors on stderr.
+pub async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging(cli.verbose, matches!(cli.command, Command::Serve));
+    match run(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("farrier: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Init(options) => init::run(&cli.config, options),
+        Command::Serve => serve::run(Config::load(&cli.config)?).await,
+        Command::Sync(command) => sync::run(&Config::load(&cli.config)?, command).await,
+        Command::Token(command) => token::run(&Config::load(&cli.config)?, command).await,
+        Command::Status(options) => status::run(&Config::load(&cli.config)?, &options).await,
+    }
+}
+
+/// The site logs what it does; the other commands only what went wrong, unless asked.
+fn start_logging(verbose: u8, serving: bool) {
+    let level = match (verbose, serving) {
+        (0, false) => LevelFilter::WARN,
+        (0, true) | (1, _) => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    };
+    let filter = Targets::new().with_default(LevelFilter::WARN).with_target("farrier", level);
+    let lines = tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal());
+    tracing_subscriber::registry().with(filter).with(lines).init();
+}
+
+async fn open_database(config: &Config) -> anyhow::Result<Database> {
+    Ok(Database::open(&config.database_url()).await?)
+}
+
+/// The path as an absolute one, so that a configuration goes on working from another folder.
+fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
+    Ok(std::path::absolute(path)?)
+}

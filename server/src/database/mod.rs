@@ -5,8 +5,16 @@
 //! list travels as many rows of `VALUES`, at most [`ROWS_PER_STATEMENT`] of them.
 
 mod connect;
+mod suites;
+mod supersedence;
+mod sync_runs;
+mod updates;
+pub mod views;
 
 pub use connect::{Database, DatabaseError, Engine};
+pub use suites::{Follow, Suite};
+pub use sync_runs::{Requester, SuitePhase, SuiteSync, SyncRun, UnknownWord};
+pub use updates::{ImportCounts, ImportedPackage, ImportedUpdate, SuiteImport};
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,1 +1,3 @@
 //! What tests share: databases, mirrors, programs.
+
+pub mod engines;

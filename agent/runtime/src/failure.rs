@@ -1,0 +1,158 @@
+//! Failures of a guest, in words.
+
+use crate::limits::{LimitExceeded, Limits};
+use crate::text::printable;
+use crate::world::types;
+use std::fmt;
+use std::str::Utf8Error;
+use wasmtime::Trap;
+
+/// Bytes of the reason inside a [`ScanError`], at most.
+const MAX_REASON_BYTES: usize = 160;
+
+/// A call into a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// Making its instances.
+    Start,
+    /// `scopes`.
+    Scopes,
+    /// `scan.open`.
+    Open,
+    /// `scan.evaluate`.
+    Evaluate,
+    /// `scan.explain`.
+    Explain,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "start",
+            Self::Scopes => "scopes",
+            Self::Open => "open",
+            Self::Evaluate => "evaluate",
+            Self::Explain => "explain",
+        })
+    }
+}
+
+/// Why a question has no answer. The text is short and meant for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScanError {
+    /// The guest said so itself; it is still there.
+    #[error("{call}: the plugin says: {reason}")]
+    Refused {
+        /// The call.
+        call: Call,
+        /// The guest's words.
+        reason: String,
+    },
+    /// The guest ran longer than [`Limits::call_milliseconds`].
+    #[error("{call}: it ran longer than {milliseconds} ms")]
+    TimedOut {
+        /// The call.
+        call: Call,
+        /// What it had.
+        milliseconds: u64,
+    },
+    /// The guest took or passed more than a limit.
+    #[error("{call}: {exceeded}")]
+    Limit {
+        /// The call.
+        call: Call,
+        /// The limit.
+        exceeded: LimitExceeded,
+    },
+    /// The guest trapped.
+    #[error("{call}: {reason}")]
+    Trapped {
+        /// The call.
+        call: Call,
+        /// The trap and the guest's last words.
+        reason: String,
+    },
+    /// The answer is not one.
+    #[error("{call}: {reason}")]
+    Nonsense {
+        /// The call.
+        call: Call,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The scan as a whole ran longer than [`Limits::scan_milliseconds`].
+    #[error("the scan took longer than {milliseconds} ms")]
+    OutOfTime {
+        /// The limit.
+        milliseconds: u64,
+    },
+    /// The guest failed more than [`Limits::restarts`] times.
+    #[error("given up after {failures} failures; the last: {last}")]
+    GivenUp {
+        /// How often it failed.
+        failures: u32,
+        /// The last failure.
+        last: Box<ScanError>,
+    },
+    /// The host itself failed.
+    #[error("the host failed: {0}")]
+    Host(String),
+}
+
+impl ScanError {
+    /// The failure behind an error of the engine.
+    pub(crate) fn of_engine(
+        call: Call,
+        error: &wasmtime::Error,
+        last_words: Option<&str>,
+        limits: &Limits,
+        milliseconds: u64,
+    ) -> Self {
+        if let Some(exceeded) = error.downcast_ref::<LimitExceeded>() {
+            return Self::Limit { call, exceeded: exceeded.clone() };
+        }
+        let limit = |limit: usize, unit| Self::Limit { call, exceeded: LimitExceeded { limit: limit as u64, unit } };
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => Self::TimedOut { call, milliseconds },
+            Some(Trap::StackOverflow) => limit(limits.wasm_stack_bytes, "bytes of stack"),
+            Some(trap) => Self::Trapped { call, reason: trapped(*trap, last_words) },
+            None if error.downcast_ref::<Utf8Error>().is_some() => {
+                Self::Nonsense { call, reason: "it passed text that is not UTF-8".to_owned() }
+            }
+            // The engine keeps the type of this error to itself.
+            None if error.root_cause().to_string().contains(FUEL_EXHAUSTED) => {
+                limit(limits.passed_bytes, "bytes passed to the host at once")
+            }
+            None => Self::Trapped { call, reason: printable(&error.root_cause().to_string(), MAX_REASON_BYTES) },
+        }
+    }
+
+    /// What the guest itself says.
+    pub(crate) fn refused(call: Call, error: &types::Error) -> Self {
+        let (kind, text) = match error {
+            types::Error::NotFound(text) => ("not found", text),
+            types::Error::Denied(text) => ("denied", text),
+            types::Error::TooLarge(text) => ("too large", text),
+            types::Error::Invalid(text) => ("invalid", text),
+            types::Error::Other(text) => ("failed", text),
+        };
+        Self::Refused { call, reason: printable(&format!("{kind}: {text}"), MAX_REASON_BYTES) }
+    }
+}
+
+/// How the engine says that `set_hostcall_fuel` was exceeded.
+const FUEL_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
+
+// A Rust guest that panics ends in `unreachable`; what it said before is the better reason.
+fn trapped(trap: Trap, last_words: Option<&str>) -> String {
+    match (trap, last_words) {
+        (Trap::UnreachableCodeReached, Some(words)) => format!("it panicked: {words}"),
+        (Trap::UnreachableCodeReached, None) => "it trapped: unreachable code reached".to_owned(),
+        (trap, Some(words)) => format!("it trapped: {}; its last words: {words}", trap_name(trap)),
+        (trap, None) => format!("it trapped: {}", trap_name(trap)),
+    }
+}
+
+fn trap_name(trap: Trap) -> String {
+    trap.to_string().trim_start_matches("wasm trap: ").to_owned()
+}

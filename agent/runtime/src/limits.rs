@@ -1,0 +1,170 @@
+//! The limits of a guest, all of them.
+
+use wasmtime::ResourceLimiter;
+
+/// What one guest may use. The defaults are generous for the largest Debian and small for the smallest device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a component.
+    pub component_bytes: usize,
+    /// Bytes of a compiled component.
+    pub artefact_bytes: usize,
+    /// Bytes of all linear memories of a scan together.
+    pub memory_bytes: usize,
+    /// Linear memories.
+    pub memories: usize,
+    /// Tables.
+    pub tables: usize,
+    /// Elements of all tables of a scan together.
+    pub table_elements: usize,
+    /// Core instances.
+    pub instances: usize,
+    /// Bytes of the guest's stack.
+    pub wasm_stack_bytes: usize,
+    /// Resource handles a guest may hold, its own and the host's.
+    pub handles: usize,
+    /// Milliseconds of one call into the guest (scopes, open, evaluate, explain), with the host calls it makes.
+    pub call_milliseconds: u64,
+    /// Milliseconds of all calls of one scan together.
+    pub scan_milliseconds: u64,
+    /// How often a scan may go on with a fresh store after the guest failed.
+    pub restarts: u32,
+    /// Bytes a guest may pass to the host at once, as arguments or as an answer.
+    pub passed_bytes: usize,
+    /// Files open at the same time.
+    pub open_files: usize,
+    /// Bytes of one read.
+    pub read_bytes: usize,
+    /// Bytes read from all files of one store together.
+    pub file_bytes: u64,
+    /// Entries of a listed folder.
+    pub folder_entries: usize,
+    /// Scopes a guest may name.
+    pub scopes: usize,
+    /// Rules of one chunk.
+    pub chunk_rules: usize,
+    /// Findings of one explanation.
+    pub findings: usize,
+    /// Bytes of all findings of one explanation together.
+    pub finding_bytes: usize,
+    /// Lines a guest may log in one scan.
+    pub log_lines: u32,
+    /// Bytes of one logged line; longer ones are cut.
+    pub log_line_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            component_bytes: 1 << 20,
+            artefact_bytes: 16 << 20,
+            memory_bytes: 48 << 20,
+            memories: 4,
+            tables: 8,
+            table_elements: 16 << 10,
+            instances: 32,
+            wasm_stack_bytes: 256 << 10,
+            handles: 64,
+            call_milliseconds: 10_000,
+            scan_milliseconds: 120_000,
+            restarts: 4,
+            passed_bytes: 1 << 20,
+            open_files: 8,
+            read_bytes: 256 << 10,
+            file_bytes: 256 << 20,
+            folder_entries: 16 << 10,
+            scopes: 8,
+            chunk_rules: farrier_protocol::catalog::MAX_CHUNK_RULES,
+            findings: 256,
+            finding_bytes: 64 << 10,
+            log_lines: 64,
+            log_line_bytes: 512,
+        }
+    }
+}
+
+/// A guest asked for more than a limit allows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it asked for more than {limit} {unit}")]
+pub struct LimitExceeded {
+    /// The limit.
+    pub limit: u64,
+    /// What it limits, with its unit: `bytes of linear memory`.
+    pub unit: &'static str,
+}
+
+impl LimitExceeded {
+    pub(crate) fn check(amount: u64, limit: u64, unit: &'static str) -> Result<(), Self> {
+        if amount <= limit { Ok(()) } else { Err(Self { limit, unit }) }
+    }
+}
+
+/// Counts what the guest's instances take and traps the guest at the limit.
+///
+/// `StoreLimits` of the engine counts per memory and per table; here all memories share one limit, and all tables.
+pub(crate) struct InstanceMeter {
+    memory_bytes: usize,
+    table_elements: usize,
+    limits: Limits,
+}
+
+impl InstanceMeter {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { memory_bytes: 0, table_elements: 0, limits: limits.clone() }
+    }
+}
+
+impl ResourceLimiter for InstanceMeter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.memory_bytes.saturating_add(desired.saturating_sub(current));
+        LimitExceeded::check(total as u64, self.limits.memory_bytes as u64, "bytes of linear memory")?;
+        self.memory_bytes = total;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.table_elements.saturating_add(desired.saturating_sub(current));
+        LimitExceeded::check(total as u64, self.limits.table_elements as u64, "table elements")?;
+        self.table_elements = total;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.tables
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::MEMORY_RESERVATION_BYTES;
+
+    #[test]
+    fn the_memory_limit_fits_into_the_reservation_of_one_memory() {
+        assert!(Limits::default().memory_bytes as u64 <= MEMORY_RESERVATION_BYTES);
+    }
+
+    #[test]
+    fn memories_share_one_limit() {
+        let mut meter = InstanceMeter::new(&Limits { memory_bytes: 100, ..Limits::default() });
+        assert!(meter.memory_growing(0, 60, None).unwrap());
+        assert!(meter.memory_growing(0, 40, None).unwrap());
+        let error = meter.memory_growing(40, 41, None).unwrap_err();
+        assert_eq!(error.to_string(), "it asked for more than 100 bytes of linear memory");
+    }
+
+    #[test]
+    fn tables_share_one_limit() {
+        let mut meter = InstanceMeter::new(&Limits { table_elements: 10, ..Limits::default() });
+        assert!(meter.table_growing(0, 10, None).unwrap());
+        assert!(meter.table_growing(0, usize::MAX, None).is_err());
+    }
+}

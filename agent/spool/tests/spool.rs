@@ -1,0 +1,156 @@
+//! What the spool keeps.
+#![allow(clippy::unwrap_used)]
+
+mod site;
+
+use farrier_protocol::state_message::{MAX_BATCH_BYTES, MAX_MESSAGES, StateBatch, StateMessage};
+use farrier_protocol::{ClientId, UpdateId};
+use farrier_spool::{Acknowledgement, Blob, Recording, Spool, SpoolError};
+use site::{FIRST_STREAM, OWNER, Random, Site, assert_nothing_is_lost, step};
+use std::fs;
+use std::path::PathBuf;
+
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("spool.redb");
+    (folder, file)
+}
+
+fn open(file: &PathBuf) -> Spool {
+    Spool::open(file, OWNER, FIRST_STREAM).unwrap()
+}
+
+fn messages(count: usize, bytes: usize) -> Vec<Vec<u8>> {
+    vec![vec![0; bytes]; count]
+}
+
+fn queue(spool: &Spool, messages: &[Vec<u8>]) {
+    spool.record(&Recording::default(), messages.iter().map(Vec::as_slice)).unwrap();
+}
+
+#[test]
+fn a_new_spool_begins_its_stream_with_reset() {
+    let (_folder, file) = folder();
+    let batch = open(&file).next_batch(0).unwrap().unwrap();
+    let sent: StateBatch = farrier_protocol::decode(&batch.body).unwrap();
+    let reset = [StateMessage::Reset].into_iter().collect();
+    assert_eq!(sent, StateBatch { stream: FIRST_STREAM, first_serial: 1, messages: reset });
+}
+
+#[test]
+fn everything_is_there_after_reopening() {
+    let (_folder, file) = folder();
+    let (mut random, mut site) = (Random(1), Site::default());
+    for _ in 0..40 {
+        let spool = open(&file);
+        assert_nothing_is_lost(&spool, &site);
+        step(&spool, &mut random, |body| site.take(body)).unwrap();
+    }
+    assert_nothing_is_lost(&open(&file), &site);
+}
+
+#[test]
+fn batches_hold_consecutive_messages_within_the_limits_of_the_wire() {
+    let (_folder, file) = folder();
+    let spool = open(&file);
+    queue(&spool, &messages(300, 1));
+    queue(&spool, &messages(300, 1_500));
+    let (mut after, mut batches) = (0, 0);
+    while let Some(batch) = spool.next_batch(after).unwrap() {
+        assert!(batch.body.len() <= MAX_BATCH_BYTES);
+        assert!(batch.through - after <= MAX_MESSAGES as u64);
+        (after, batches) = (batch.through, batches + 1);
+    }
+    assert_eq!(after, 601);
+    assert!(batches > 600 / MAX_MESSAGES, "{batches}");
+}
+
+#[test]
+fn acknowledged_messages_are_gone_and_serials_go_on() {
+    let (_folder, file) = folder();
+    let spool = open(&file);
+    queue(&spool, &messages(9, 1));
+    assert_eq!(spool.acknowledge(FIRST_STREAM, 4).unwrap(), Acknowledgement::Taken);
+    assert_eq!(spool.stream().unwrap().unsent(), 6);
+    assert_eq!(spool.next_batch(0).unwrap().unwrap().through, 10);
+    assert_eq!(spool.acknowledge(FIRST_STREAM, 10).unwrap(), Acknowledgement::Taken);
+    assert_eq!(spool.next_batch(0).unwrap(), None);
+    queue(&spool, &messages(1, 1));
+    assert_eq!(spool.stream().unwrap().next_serial, 12);
+}
+
+#[test]
+fn an_acknowledgement_of_what_was_never_sent_is_foreign() {
+    let (_folder, file) = folder();
+    let spool = open(&file);
+    queue(&spool, &messages(2, 1));
+    spool.acknowledge(FIRST_STREAM, 2).unwrap();
+    for (stream, through) in [(FIRST_STREAM, 4), (FIRST_STREAM, 1), (FIRST_STREAM + 1, 3)] {
+        assert_eq!(spool.acknowledge(stream, through).unwrap(), Acknowledgement::Foreign);
+    }
+    assert_eq!(spool.stream().unwrap().unsent(), 1);
+}
+
+#[test]
+fn another_clients_spool_is_not_taken_over() {
+    let (_folder, file) = folder();
+    let spool = open(&file);
+    let record = (UpdateId([1; 16]), Some(vec![1]));
+    spool.record(&Recording { records: &[record], blobs: &[(Blob::Index, b"index")] }, []).unwrap();
+    drop(spool);
+    let spool = Spool::open(&file, ClientId([2; 16]), 5).unwrap();
+    assert!(spool.records().unwrap().is_empty());
+    assert_eq!(spool.blob(Blob::Index).unwrap(), None);
+    assert_eq!(spool.stream().unwrap().id, 5);
+}
+
+#[test]
+fn a_spool_in_use_says_so() {
+    let (_folder, file) = folder();
+    let _spool = open(&file);
+    let error = Spool::open(&file, OWNER, 1).unwrap_err();
+    assert!(matches!(error, SpoolError::InUse { .. }), "{error:?}");
+}
+
+#[test]
+fn a_file_that_is_no_spool_is_named_with_the_remedy_and_can_be_set_aside() {
+    let (_folder, file) = folder();
+    fs::write(&file, b"not a database".repeat(1_000)).unwrap();
+    let error = Spool::open(&file, OWNER, 1).unwrap_err();
+    assert!(matches!(error, SpoolError::Damaged { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains(file.to_str().unwrap()) && text.contains("set it aside"), "{text}");
+    assert!(Spool::set_aside(&file).unwrap().exists());
+    open(&file);
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_no_damage() {
+    let error = Spool::open(&PathBuf::from("/nonexistent/spool.redb"), OWNER, 1).unwrap_err();
+    assert!(matches!(error, SpoolError::Storage { .. }), "{error:?}");
+}
+
+#[test]
+fn a_disk_that_forgot_a_piece_is_noticed_or_does_not_matter() {
+    let (_folder, file) = folder();
+    let (mut random, mut site) = (Random(3), Site::default());
+    let spool = open(&file);
+    for _ in 0..20 {
+        step(&spool, &mut random, |body| site.take(body)).unwrap();
+    }
+    drop(spool);
+    let good = fs::read(&file).unwrap();
+    let mut noticed = 0;
+    for position in (0..good.len()).step_by(509) {
+        let mut bad = good.clone();
+        let end = bad.len().min(position + 64);
+        bad[position..end].fill(0xA5);
+        fs::write(&file, &bad).unwrap();
+        match Spool::open(&file, OWNER, 1) {
+            Ok(spool) => assert_nothing_is_lost(&spool, &site),
+            Err(SpoolError::Damaged { .. }) => noticed += 1,
+            Err(error) => panic!("byte {position}: {error:?}"),
+        }
+    }
+    assert!(noticed > 0);
+}

@@ -1,0 +1,64 @@
+//! Making a component of a core module.
+
+use crate::Workspace;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs;
+use wasm_encoder::{ComponentSection, CustomSection};
+use wit_component::ComponentEncoder;
+
+/// The custom section of a component that holds its manifest, as JSON.
+pub const MANIFEST_SECTION: &str = "farrier-manifest";
+
+/// A built plugin.
+#[derive(Debug, Clone)]
+pub struct Component {
+    /// The plugin's name.
+    pub name: String,
+    /// The component, its manifest inside.
+    pub bytes: Vec<u8>,
+}
+
+/// What a plugin is and asks for: `plugin.toml`, and the version from `Cargo.toml`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    name: String,
+    #[serde(default)]
+    version: String,
+    description: String,
+    license: String,
+    wit: String,
+    world: String,
+    read: Vec<String>,
+}
+
+impl Component {
+    /// Wraps the core module of the plugin and adds its manifest.
+    pub fn of(workspace: &Workspace, name: &str, version: &str, module: &[u8]) -> Result<Self> {
+        let mut bytes = ComponentEncoder::default().validate(true).module(module)?.encode()?;
+        let manifest = serde_json::to_vec(&manifest(workspace, name, version)?)?;
+        let section = CustomSection { name: MANIFEST_SECTION.into(), data: manifest.into() };
+        section.append_to_component(&mut bytes);
+        Ok(Self { name: name.to_owned(), bytes })
+    }
+
+    /// SHA-256 of the component, in hexadecimal.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        hex(Sha256::digest(&self.bytes).as_slice())
+    }
+}
+
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn manifest(workspace: &Workspace, name: &str, version: &str) -> Result<Manifest> {
+    let path = workspace.plugin(name).join("plugin.toml");
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let manifest: Manifest = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+    Ok(Manifest { version: version.to_owned(), ..manifest })
+}

@@ -1,0 +1,87 @@
+//! `/clients/{id}`: one client, its last scan, and its updates with reasons.
+
+use super::super::chart::{self, Chart};
+use super::super::frame::{Frame, Section, html};
+use super::super::parameters::{Address, Parameters, STATES, word_of};
+use super::super::problem::Problem;
+use super::super::{State, filters};
+use crate::database::views::{ClientDetail, ClientUpdate, Page};
+use askama::Template;
+use axum::Json;
+use axum::extract::{Path, State as Shared};
+use axum::response::Html;
+use farrier_protocol::{ClientId, ComplianceState};
+use serde::Serialize;
+
+#[derive(Template)]
+#[template(path = "client.html")]
+struct ClientPage {
+    frame: Frame,
+    client: ClientDetail,
+    state: ComplianceState,
+    list: Page<ClientUpdate>,
+}
+
+/// The client, and one page of its updates with this state.
+#[derive(Serialize)]
+pub(in super::super) struct ClientJson {
+    #[serde(flatten)]
+    client: ClientDetail,
+    state: ComplianceState,
+    updates_with_state: Page<ClientUpdate>,
+}
+
+pub(in super::super) async fn page(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+    parameters: Parameters,
+) -> Result<Html<String>, Problem> {
+    let ClientJson { client, state: shown, updates_with_state } = read(&state, &id, parameters).await?;
+    html(&ClientPage { frame: Frame::new(&state, Section::Clients), client, state: shown, list: updates_with_state })
+}
+
+pub(in super::super) async fn api(
+    Shared(state): Shared<State>,
+    Path(id): Path<String>,
+    parameters: Parameters,
+) -> Result<Json<ClientJson>, Problem> {
+    read(&state, &id, parameters).await.map(Json)
+}
+
+async fn read(state: &State, id: &str, mut parameters: Parameters) -> Result<ClientJson, Problem> {
+    let id: ClientId =
+        id.parse().map_err(|error| Problem::bad_request(format!("{id:?} is no id of a client: {error}.")))?;
+    let shown = parameters.word("state", STATES)?;
+    let page = parameters.page()?;
+    parameters.finish()?;
+    let Some(client) = state.database().client_detail(id).await? else {
+        let message = format!("There is no client {id} on this site.");
+        return Err(Problem::not_found(message, "Search for it in the list of clients: it has another id once it enrolled again."));
+    };
+    let shown = shown.or(client.row.updates.first_of(&chart::STATES)).unwrap_or(ComplianceState::Required);
+    let updates_with_state = state.database().client_updates(id, shown, page).await?;
+    Ok(ClientJson { client, state: shown, updates_with_state })
+}
+
+impl ClientPage {
+    fn states() -> &'static [ComplianceState] {
+        &chart::STATES
+    }
+
+    fn chart(&self) -> Chart {
+        chart::applicable(&self.client.row.updates)
+    }
+
+    fn state_address(&self, state: ComplianceState) -> String {
+        self.address(state, 1)
+    }
+
+    fn page_address(&self, page: i64) -> String {
+        self.address(self.state, page)
+    }
+
+    fn address(&self, state: ComplianceState, page: i64) -> String {
+        let path = format!("/clients/{}", self.client.row.id);
+        Address::new(&path).with("state", word_of(STATES, &state)).with_page(page).into_string() + "#updates"
+    }
+}

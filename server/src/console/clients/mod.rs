@@ -1,0 +1,4 @@
+//! Clients: the list, and one of them.
+
+pub(super) mod detail;
+pub(super) mod list;

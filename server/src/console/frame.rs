@@ -1,0 +1,52 @@
+//! What every page has around its content.
+
+use super::State;
+use super::assets;
+use crate::database::now;
+use axum::response::Html;
+
+/// The entry of the navigation that a page belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Overview,
+    Updates,
+    Clients,
+    Synchronization,
+    None,
+}
+
+impl Section {
+    /// The navigation: section, address, label.
+    pub(super) const ALL: [(Self, &'static str, &'static str); 4] = [
+        (Self::Overview, "/", "Overview"),
+        (Self::Updates, "/updates", "Updates"),
+        (Self::Clients, "/clients", "Clients"),
+        (Self::Synchronization, "/synchronization", "Synchronization"),
+    ];
+}
+
+/// The frame of one page.
+#[derive(Debug, Clone)]
+pub(super) struct Frame {
+    pub(super) site: String,
+    pub(super) section: Section,
+    /// One time for the whole page, so that its "5 min ago" agree.
+    pub(super) now: i64,
+}
+
+impl Frame {
+    pub(super) fn new(state: &State, section: Section) -> Self {
+        Self { site: state.console.site_name.clone(), section, now: now() }
+    }
+
+    // Methods, as that is what templates call.
+    #[allow(clippy::unused_self)]
+    pub(super) fn assets(&self) -> &'static assets::Addresses {
+        &assets::ADDRESSES
+    }
+}
+
+/// A rendered page.
+pub(super) fn html(template: &impl askama::Template) -> Result<Html<String>, super::problem::Problem> {
+    Ok(Html(template.render()?))
+}

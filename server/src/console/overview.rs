@@ -1,0 +1,108 @@
+//! The overview: how the site fares, and what to do first.
+
+use super::chart::{self, Chart};
+use super::frame::{Frame, Section, html};
+use super::problem::Problem;
+use super::synchronization::Status;
+use super::{State, filters};
+use crate::database::now;
+use crate::database::views::{ClassificationCounts, ClientFigures, Overview};
+use askama::Template;
+use axum::Json;
+use axum::extract::State as Shared;
+use axum::response::Html;
+use serde::Serialize;
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct OverviewPage {
+    frame: Frame,
+    overview: Overview,
+    synchronization: Status,
+}
+
+#[derive(Serialize)]
+pub(super) struct OverviewJson {
+    site: String,
+    #[serde(flatten)]
+    overview: Overview,
+    synchronization: Status,
+}
+
+/// A bar of the clients by their last contact.
+struct ContactBar {
+    label: &'static str,
+    word: &'static str,
+    clients: i64,
+    /// In percent of all clients.
+    length: f64,
+}
+
+pub(super) async fn page(Shared(state): Shared<State>) -> Result<Html<String>, Problem> {
+    let (overview, synchronization) = read(&state).await?;
+    html(&OverviewPage { frame: Frame::new(&state, Section::Overview), overview, synchronization })
+}
+
+pub(super) async fn api(Shared(state): Shared<State>) -> Result<Json<OverviewJson>, Problem> {
+    let (overview, synchronization) = read(&state).await?;
+    Ok(Json(OverviewJson { site: state.console.site_name.clone(), overview, synchronization }))
+}
+
+async fn read(state: &State) -> Result<(Overview, Status), Problem> {
+    state.counting.refresh().await?;
+    Ok((state.database().overview(now()).await?, Status::read(state, 1).await?))
+}
+
+impl OverviewPage {
+    fn clients(&self) -> &ClientFigures {
+        &self.overview.clients
+    }
+
+    fn never_scanned(&self) -> i64 {
+        self.clients().total - self.clients().scanned
+    }
+
+    fn client_chart(&self) -> Chart {
+        let clients = self.clients();
+        chart::chart(&[
+            ("required", "Require updates", clients.required),
+            ("unknown", "Unknown", clients.unknown),
+            ("installed", "Compliant", clients.compliant),
+            ("not-required", "Never scanned", self.never_scanned()),
+        ])
+    }
+
+    fn state_chart(&self) -> Chart {
+        chart::applicable(&self.overview.compliance.states)
+    }
+
+    fn installed_share(&self) -> Option<f64> {
+        chart::installed_share(&self.overview.compliance.states)
+    }
+
+    fn classification_chart(counts: &ClassificationCounts) -> Chart {
+        chart::applicable(&counts.states)
+    }
+
+    /// Required updates of all classifications.
+    fn required_updates(&self) -> i64 {
+        self.overview.classifications.iter().map(|part| part.required_updates).sum()
+    }
+
+    fn contact_bars(&self) -> [ContactBar; 4] {
+        let clients = self.clients();
+        let bar = |label, word, count| ContactBar { label, word, clients: count, length: share(count, clients.total) };
+        [
+            bar("24 hours", "24h", clients.contact.day),
+            bar("7 days", "7d", clients.contact.week),
+            bar("30 days", "30d", clients.contact.month),
+            bar("Older", "older", clients.contact.older),
+        ]
+    }
+}
+
+// For a bar of a hundred units: the rounding of counts above 2^53 is not seen.
+#[allow(clippy::cast_precision_loss)]
+fn share(part: i64, whole: i64) -> f64 {
+    part as f64 * 100.0 / whole.max(1) as f64
+}

@@ -1,0 +1,4 @@
+//! Software updates: the list, and one of them.
+
+pub(super) mod detail;
+pub(super) mod list;

@@ -1,0 +1,35 @@
+//! What the site database must do, whichever engine runs it.
+
+use farrier::database::Database;
+use std::pin::Pin;
+
+/// One claim about the database, checked on an empty, migrated one.
+#[derive(Clone, Copy)]
+pub struct Scenario {
+    pub name: &'static str,
+    pub run: fn(Database) -> Pin<Box<dyn Future<Output = anyhow::Result<()>>>>,
+}
+
+/// Lists the scenarios of a file: `scenarios![a_claim, another_claim];`
+macro_rules! scenarios {
+    ($($claim:ident),* $(,)?) => {
+        pub fn all() -> Vec<crate::scenarios::Scenario> {
+            vec![$(crate::scenarios::Scenario {
+                name: concat!(module_path!(), "::", stringify!($claim)),
+                run: |database| Box::pin($claim(database)),
+            }),*]
+        }
+    };
+}
+
+mod clients;
+mod migrations;
+mod plant;
+mod publications;
+mod states;
+mod tokens;
+
+/// Every scenario.
+pub fn all() -> Vec<Scenario> {
+    [clients::all(), migrations::all(), publications::all(), states::all(), tokens::all()].concat()
+}

@@ -1,0 +1,3 @@
+//! `farrier-agent` for the tests.
+
+fn main() {}
