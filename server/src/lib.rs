@@ -6,16 +6,16 @@
 
 #![warn(missing_docs)]
 
-// pub mod cli;
+pub mod cli;
 pub mod config;
 pub mod console;
 pub mod database;
 pub mod distribution_point;
 pub mod identity;
-// pub mod management_point;
+pub mod management_point;
 pub mod publish;
 pub mod repository;
-// pub mod serve;
+pub mod serve;
 pub mod signals;
 pub mod sync;
 pub mod tls;

@@ -1,2 +1,8 @@
-//! `farrier`.
-fn main() {}
+//! `farrier`: runs a site and administers it.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    farrier::cli::main().await
+}

@@ -1,3 +1,7 @@
 //! `farrier-agent` for the tests.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    farrier_agent::cli::main()
+}

@@ -1,1 +1,244 @@
-//! End to end: one file per hop, a folder per attack, real Debian roots.
+//! End to end: the programs as they are, on loopback, in temporary folders.
+//!
+//! `flow` follows the line hop by hop, `attacks` breaks into it, `real` compares with Debian's own tools.
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
+use std::fs::File;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const START_SECONDS: u64 = 60;
+
+/// The programs under test.
+#[derive(Debug, Clone, Copy)]
+pub struct Programs {
+    /// The site's.
+    pub farrier: &'static str,
+    /// The agent's.
+    pub agent: &'static str,
+}
+
+/// The [`Programs`], which cargo names to integration tests only.
+#[macro_export]
+macro_rules! programs {
+    () => {
+        $crate::Programs {
+            farrier: env!("CARGO_BIN_EXE_tested-farrier"),
+            agent: env!("CARGO_BIN_EXE_tested-farrier-agent"),
+        }
+    };
+}
+
+/// The sample suite and endpoint of the repository.
+#[must_use]
+pub fn sample() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../policy-samples/sample-suite")
+}
+
+/// A site in a temporary folder; dropping it stops it.
+pub struct Site {
+    programs: Programs,
+    folder: TempDir,
+    port: u16,
+    console: u16,
+    process: Option<Child>,
+}
+
+impl Site {
+    /// Starts a site that synchronizes the suites in this file.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(programs: Programs, suites: &Path) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut site = Self { programs, folder, port: free_port()?, console: free_port()?, process: None };
+        let (address, listen) = (format!("https://localhost:{}", site.port), format!("127.0.0.1:{}", site.port));
+        let mut init = site.command(&["init", "--address", &address, "--listen", &listen, "--console"]);
+        succeed(init.arg(format!("127.0.0.1:{}", site.console)).arg("--suites").arg(suites))?;
+        site.serve()?;
+        Ok(site)
+    }
+
+    /// Starts the program again after [`stop`](Self::stop).
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn serve(&mut self) -> anyhow::Result<()> {
+        let log = File::options().create(true).append(true).open(self.log_file())?;
+        let process = self.command(&["serve"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?;
+        self.process = Some(process);
+        self.wait_until_it_listens()
+    }
+
+    /// Stops the program; the folder stays.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// `farrier`, with this site's configuration.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.programs.farrier);
+        command.arg("--config").arg(self.folder.path().join("site.toml")).args(arguments);
+        command
+    }
+
+    /// Synchronizes and publishes.
+    ///
+    /// # Errors
+    /// When a suite fails.
+    pub fn synchronize(&self) -> anyhow::Result<()> {
+        succeed(&mut self.command(&["sync", "run", "--wait"])).map(|_| ())
+    }
+
+    /// A new enrolment token.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn token(&self) -> anyhow::Result<String> {
+        Ok(succeed(&mut self.command(&["token", "create"]))?.trim().to_owned())
+    }
+
+    /// `farrier status --json`.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn status(&self) -> anyhow::Result<Value> {
+        Ok(serde_json::from_str(&succeed(&mut self.command(&["status", "--json"]))?)?)
+    }
+
+    /// The site's data folder.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The port of management point and distribution point.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The console's port.
+    #[must_use]
+    pub fn console(&self) -> u16 {
+        self.console
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("site.log")
+    }
+
+    fn wait_until_it_listens(&mut self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.console)).is_err() {
+            let ended = self.process.as_mut().map(Child::try_wait).transpose()?.flatten();
+            if ended.is_some() || started.elapsed() > Duration::from_secs(START_SECONDS) {
+                bail!("the site does not start:\n{}", std::fs::read_to_string(self.log_file())?);
+            }
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// An agent with a temporary data folder.
+pub struct Agent {
+    programs: Programs,
+    folder: TempDir,
+    root: PathBuf,
+}
+
+impl Agent {
+    /// An agent that is not enrolled.
+    ///
+    /// # Errors
+    /// When there is no temporary folder.
+    pub fn new(programs: Programs, root: &Path) -> anyhow::Result<Self> {
+        Ok(Self { programs, folder: tempfile::tempdir()?, root: root.to_owned() })
+    }
+
+    /// An agent for the endpoint in `root`, enrolled at `site`.
+    ///
+    /// # Errors
+    /// When enrolment fails.
+    pub fn enroll(programs: Programs, site: &Site, root: &Path) -> anyhow::Result<Self> {
+        let agent = Self::new(programs, root)?;
+        succeed(&mut agent.command(&["enroll", &site.token()?]))?;
+        Ok(agent)
+    }
+
+    /// `farrier-agent`, with this agent's folder and root.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.programs.agent);
+        command.arg("--data").arg(self.data()).arg("--root").arg(&self.root).args(arguments);
+        command
+    }
+
+    /// `farrier-agent scan --json`: fetches, scans and reports.
+    ///
+    /// # Errors
+    /// When the scan fails.
+    pub fn scan(&self) -> anyhow::Result<Value> {
+        Ok(serde_json::from_str(&succeed(&mut self.command(&["scan", "--json"]))?)?)
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("agent")
+    }
+}
+
+/// A copy of a folder that may be changed.
+///
+/// # Errors
+/// When it cannot be copied.
+pub fn copy_of(folder: &Path) -> anyhow::Result<TempDir> {
+    let copy = tempfile::tempdir()?;
+    let from = folder.join(".");
+    succeed(Command::new("cp").arg("-R").arg(from).arg(copy.path()))?;
+    Ok(copy)
+}
+
+/// Runs a command and returns what it prints.
+///
+/// # Errors
+/// When it fails; with what it says on stderr.
+pub fn succeed(command: &mut Command) -> anyhow::Result<String> {
+    let Output { status, stdout, stderr } = run(command)?;
+    ensure!(status.success(), "{command:?} failed with {status}:\n{}", String::from_utf8_lossy(&stderr));
+    Ok(String::from_utf8(stdout)?)
+}
+
+/// Runs a command that has to fail and returns what it says on stderr.
+///
+/// # Errors
+/// When it succeeds, or ends by a signal.
+pub fn fail(command: &mut Command) -> anyhow::Result<String> {
+    let Output { status, stdout, stderr } = run(command)?;
+    ensure!(status.code().is_some_and(|code| code != 0), "{command:?} did not fail but ended with {status}: {stdout:?}");
+    Ok(String::from_utf8(stderr)?)
+}
+
+fn run(command: &mut Command) -> anyhow::Result<Output> {
+    command.stdin(Stdio::null()).output().with_context(|| format!("{command:?} cannot be started"))
+}
+
+fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}

@@ -81,6 +81,8 @@ pub struct Report {
     pub changes: Vec<(UpdateId, Option<Vec<u8>>)>,
     /// What the site must hear of it.
     pub messages: Messages,
+    /// How many updates are `Unknown` only because their plugin failed before it could be asked about them.
+    pub blind: u32,
 }
 
 /// Compares the records with the verdicts of a scan. Unchanged updates are not mentioned; `inventory` is given when it
@@ -106,6 +108,7 @@ pub fn report(
         let (_, plugin, _) = decode_record(*update, record)?;
         if let Some(verdict) = verdicts.of_unmentioned(plugin) {
             report.compare(*update, Some(record), &verdict);
+            report.blind += 1;
         } else {
             report.messages.push_verdict(*update, ComplianceState::NotRequired, &[]);
             report.changes.push((*update, None));

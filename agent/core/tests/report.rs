@@ -44,7 +44,7 @@ impl Spool {
     }
 
     fn scan(&mut self, verdicts: &Verdicts) -> Vec<String> {
-        let Report { changes, messages } = report(&self.recorded(), verdicts, None, scan_result()).unwrap();
+        let Report { changes, messages, .. } = report(&self.recorded(), verdicts, None, scan_result()).unwrap();
         for (update, record) in changes {
             match record {
                 Some(record) => drop(self.0.insert(update, record.into())),

@@ -1,1 +1,35 @@
 //! The agent: fetches its assignment, scans in the sandbox, reports.
+//!
+//! This crate is the shell: it has the clock, the network, the disk and the processes. What it decides by is in
+//! `farrier-agent-core`, what it runs is run by `farrier-runtime`, what it must not forget is in `farrier-spool`. It
+//! knows no package manager and no catalog's rules, and it never uses a byte of a site before `farrier-trust` has
+//! verified it.
+
+#![warn(missing_docs)]
+
+mod agent;
+mod assess;
+pub mod cli;
+mod clock;
+pub mod config;
+mod content;
+mod enroll;
+mod explain;
+mod fetch;
+mod identity;
+mod inventory;
+mod layout;
+mod lock;
+mod output;
+mod policy;
+mod progress;
+mod report;
+mod run;
+mod scan;
+mod session;
+mod site;
+mod status;
+mod tls;
+
+#[cfg(test)]
+mod tests;

@@ -119,11 +119,13 @@ impl ScanError {
             None if error.downcast_ref::<Utf8Error>().is_some() => {
                 Self::Nonsense { call, reason: "it passed text that is not UTF-8".to_owned() }
             }
-            // The engine keeps the type of this error to itself.
-            None if error.root_cause().to_string().contains(FUEL_EXHAUSTED) => {
-                limit(limits.passed_bytes, "bytes passed to the host at once")
+            None => {
+                let text = error.root_cause().to_string();
+                match engine_limits(limits).into_iter().find(|(words, ..)| text.contains(words)) {
+                    Some((_, most, unit)) => limit(most, unit),
+                    None => Self::Trapped { call, reason: printable(&text, MAX_REASON_BYTES) },
+                }
             }
-            None => Self::Trapped { call, reason: printable(&error.root_cause().to_string(), MAX_REASON_BYTES) },
         }
     }
 
@@ -140,13 +142,23 @@ impl ScanError {
     }
 }
 
-/// How the engine says that `set_hostcall_fuel` was exceeded.
-const FUEL_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
+/// The limits the engine enforces itself, and how it says that they are exceeded: it keeps the types of these errors to
+/// itself. Should it find other words, the error is told in those.
+fn engine_limits(limits: &Limits) -> [(&'static str, usize, &'static str); 5] {
+    [
+        ("fuel allocated for hostcalls", limits.passed_bytes, "bytes passed to the host at once"),
+        ("store handle limit exceeded", limits.handles, "handles"),
+        ("instance count too high", limits.instances, "instances"),
+        ("memory count too high", limits.memories, "memories"),
+        ("table count too high", limits.tables, "tables"),
+    ]
+}
 
 // A Rust guest that panics ends in `unreachable`; what it said before is the better reason.
 fn trapped(trap: Trap, last_words: Option<&str>) -> String {
     match (trap, last_words) {
-        (Trap::UnreachableCodeReached, Some(words)) => format!("it panicked: {words}"),
+        // The SDK writes the panic as Rust does: `panicked at src/lib.rs:1:2: message`.
+        (Trap::UnreachableCodeReached, Some(words)) if words.starts_with("panicked at") => format!("it {words}"),
         (Trap::UnreachableCodeReached, None) => "it trapped: unreachable code reached".to_owned(),
         (trap, Some(words)) => format!("it trapped: {}; its last words: {words}", trap_name(trap)),
         (trap, None) => format!("it trapped: {}", trap_name(trap)),

@@ -74,9 +74,9 @@ impl Grants {
         let remedy = if !self.asked.is_match(path) {
             format!("plugin `{plugin}` does not ask for it: add \"{path}\" to `read` in its plugin.toml")
         } else if !self.approved.is_match(path) {
-            format!("the site did not approve it: add \"{path}\" to `read` of plugin `{plugin}` in site.toml")
+            format!("the site did not approve it: approve \"{path}\" among the files plugin `{plugin}` may read")
         } else if !self.allowed.is_match(path) {
-            format!("this client does not allow it: add \"{path}\" to `read` of plugin `{plugin}` in agent.toml")
+            format!("this client does not allow it: add \"{path}\" to `read` under [plugins] in agent.toml")
         } else {
             return Ok(());
         };
@@ -173,7 +173,7 @@ mod tests {
             |asked, approved, allowed| grants(asked, approved, allowed).unwrap().check("/a").unwrap_err().remedy;
         let (all, none) = (["/a"].as_slice(), [].as_slice());
         assert!(remedy(none, all, all).contains("plugin.toml"));
-        assert!(remedy(all, none, all).contains("site.toml"));
+        assert!(remedy(all, none, all).contains("the site did not approve it"));
         assert!(remedy(all, all, none).contains("agent.toml"));
     }
 

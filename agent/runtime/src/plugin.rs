@@ -2,7 +2,7 @@
 
 use crate::cache::ArtefactCache;
 use crate::compile::{Artefact, CompileError, Compiler};
-use crate::engine::{Profile, SharedTicker};
+use crate::engine::{MEMORY_RESERVATION_BYTES, Profile, SharedTicker};
 use crate::facts::Endpoint;
 use crate::grants::Grants;
 use crate::limits::Limits;
@@ -79,8 +79,14 @@ impl Runtime {
     /// A host with this profile and these limits.
     ///
     /// # Errors
-    /// When the engine does not run on this machine.
+    /// When the engine does not run on this machine, or not with these limits.
     pub fn new(profile: Profile, limits: Limits) -> Result<Self, LoadError> {
+        if limits.memory_bytes as u64 > MEMORY_RESERVATION_BYTES {
+            let bytes = limits.memory_bytes;
+            return Err(LoadError::Engine(format!(
+                "a guest cannot have {bytes} bytes of memory, at most {MEMORY_RESERVATION_BYTES}"
+            )));
+        }
         let engine = profile.running_engine(limits.wasm_stack_bytes).map_err(|error| engine_error(&error))?;
         let linker = linker(&engine).map_err(|error| engine_error(&error))?;
         Ok(Self { host: Arc::new(Host { engine, limits, ticker: SharedTicker::default(), linker, profile }) })

@@ -216,6 +216,18 @@ impl Spool {
         })
     }
 
+    /// Forgets every record and begins a new stream, so that the next scan reports everything.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn forget_records(&self, id: u64) -> Result<(), SpoolError> {
+        self.write(|transaction| {
+            transaction.delete_table(RECORDS)?;
+            transaction.open_table(RECORDS)?;
+            begin_stream(transaction, id)
+        })
+    }
+
     /// The first messages after serial `after`, as many as one batch takes.
     ///
     /// # Errors

@@ -5,10 +5,10 @@ mod site;
 
 use farrier_protocol::state_message::{MAX_BATCH_BYTES, MAX_MESSAGES, StateBatch, StateMessage};
 use farrier_protocol::{ClientId, UpdateId};
-use farrier_spool::{Acknowledgement, Blob, Recording, Spool, SpoolError};
+use farrier_spool::{Acknowledgement, Blob, Recording, Spool, SpoolError, Stream};
 use site::{FIRST_STREAM, OWNER, Random, Site, assert_nothing_is_lost, step};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -16,7 +16,7 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
     (folder, file)
 }
 
-fn open(file: &PathBuf) -> Spool {
+fn open(file: &Path) -> Spool {
     Spool::open(file, OWNER, FIRST_STREAM).unwrap()
 }
 
@@ -102,6 +102,20 @@ fn another_clients_spool_is_not_taken_over() {
     assert!(spool.records().unwrap().is_empty());
     assert_eq!(spool.blob(Blob::Index).unwrap(), None);
     assert_eq!(spool.stream().unwrap().id, 5);
+}
+
+#[test]
+fn forgotten_records_begin_a_new_stream() {
+    let (_folder, file) = folder();
+    let spool = open(&file);
+    spool
+        .record(&Recording { records: &[(UpdateId([1; 16]), Some(vec![1]))], blobs: &[(Blob::Index, b"index")] }, [])
+        .unwrap();
+    queue(&spool, &messages(9, 1));
+    spool.forget_records(5).unwrap();
+    assert!(spool.records().unwrap().is_empty());
+    assert_eq!(spool.stream().unwrap(), Stream { id: 5, next_serial: 2, acknowledged: 0 });
+    assert_eq!(spool.blob(Blob::Index).unwrap().as_deref(), Some(&b"index"[..]));
 }
 
 #[test]

@@ -37,7 +37,7 @@ struct Manifest {
 impl Component {
     /// Wraps the core module of the plugin and adds its manifest.
     pub fn of(workspace: &Workspace, name: &str, version: &str, module: &[u8]) -> Result<Self> {
-        let mut bytes = ComponentEncoder::default().validate(true).module(module)?.encode()?;
+        let mut bytes = strip(&ComponentEncoder::default().validate(true).module(module)?.encode()?)?;
         let manifest = serde_json::to_vec(&manifest(workspace, name, version)?)?;
         let section = CustomSection { name: MANIFEST_SECTION.into(), data: manifest.into() };
         section.append_to_component(&mut bytes);
@@ -49,6 +49,31 @@ impl Component {
     pub fn sha256(&self) -> String {
         hex(Sha256::digest(&self.bytes).as_slice())
     }
+}
+
+/// The component without its custom sections: names of what is inside, which only people read.
+fn strip(component: &[u8]) -> Result<Vec<u8>> {
+    const HEADER_BYTES: usize = 8;
+    const CUSTOM: u8 = 0;
+    let cut_off = "the component is cut off";
+    let (header, mut rest) = component.split_at_checked(HEADER_BYTES).context(cut_off)?;
+    let mut stripped = header.to_owned();
+    while let Some((id, after_id)) = rest.split_first() {
+        let (length, body) = split_leb128(after_id).context(cut_off)?;
+        let next = body.get(length..).context(cut_off)?;
+        if *id != CUSTOM {
+            stripped.extend_from_slice(&rest[..rest.len() - next.len()]);
+        }
+        rest = next;
+    }
+    Ok(stripped)
+}
+
+/// An unsigned LEB128 number and what follows it.
+fn split_leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let last = bytes.iter().take(size_of::<u32>() + 1).position(|byte| byte & 0x80 == 0)?;
+    let number = bytes[..=last].iter().rev().fold(0, |number, byte| number << 7 | usize::from(byte & 0x7f));
+    Some((number, &bytes[last + 1..]))
 }
 
 /// Bytes in hexadecimal.

@@ -59,6 +59,7 @@ pub struct Binaries<'a> {
 }
 
 impl<'a> Binaries<'a> {
+    #[inline]
     fn take(&mut self) -> Result<Binary<'a>, DecodeError> {
         let flags = self.rest[0];
         if flags & !FLAGS != 0 {
@@ -90,6 +91,7 @@ impl<'a> Iterator for Binaries<'a> {
 }
 
 /// Takes a text behind its length off the front of `bytes`.
+#[inline]
 fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
     let (length, rest) = bytes.split_first().ok_or(DecodeError::Truncated)?;
     let (text, rest) = rest.split_at_checked(usize::from(*length)).ok_or(DecodeError::Truncated)?;

@@ -36,8 +36,11 @@ pub fn read(facts: &dyn Facts) -> Result<Vec<String>, Error> {
 
 /// The lines of dpkg's list of architectures, the native one first; a client without a foreign one has no list.
 pub fn listed(facts: &dyn Facts) -> Result<Vec<String>, Error> {
-    match facts.read_text(PATH) {
-        Ok(text) => Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()),
+    match facts.read_file(PATH) {
+        Ok(file) => {
+            let lines = file.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+            Ok(lines.map(|line| String::from_utf8_lossy(line).into_owned()).collect())
+        }
         Err(Error::NotFound(_)) => Ok(Vec::new()),
         Err(error) => Err(error),
     }

@@ -15,22 +15,20 @@ const NAMED_PACKAGES: usize = 3;
 /// Why the binary of an update has its state beside the installed package.
 pub fn finding(installed: &Installed, binary: &Binary<'_>, package: &Package) -> Finding {
     let state = state_of(binary, package);
-    let have = text(&package.version);
-    let mut detail = match state {
-        ComplianceState::Required => format!("{have} is older than {}", text(binary.version)),
-        ComplianceState::NotRequired => {
-            format!("{have} is installed; {} is offered only to those who have chosen its suite", text(binary.version))
-        }
-        ComplianceState::Installed | ComplianceState::Unknown => format!("{have} is installed"),
+    let (have, offered) = (text(&package.version), text(binary.version));
+    let reason = match state {
+        ComplianceState::Required => [&have, " is older than ", &offered],
+        ComplianceState::NotRequired => [&have, " is installed; only who chose its suite is offered ", &offered],
+        ComplianceState::Installed | ComplianceState::Unknown => [&have, " is installed", ""],
     };
-    if package.architecture != installed.native() {
-        detail = format!("{detail} ({})", installed.architecture_name(package.architecture));
-    }
-    if package.condition != Condition::Installed {
-        detail = format!("{detail} ({})", package.condition.as_str());
-    }
-    if package.on_hold {
-        detail.push_str(" (on hold)");
+    let mut detail = reason.concat();
+    let remarks = [
+        (package.architecture != installed.native(), installed.architecture_name(package.architecture)),
+        (package.condition != Condition::Installed, package.condition.as_str()),
+        (package.on_hold, "on hold"),
+    ];
+    for (_, remark) in remarks.iter().filter(|(applies, _)| *applies) {
+        detail.extend([" (", remark, ")"]);
     }
     Finding { subject: text(&package.name), state, detail }
 }

@@ -66,28 +66,22 @@ impl Installed {
         self.native
     }
 
-    /// The architecture of this name, if a package is of it.
-    pub fn architecture(&self, name: &[u8]) -> Option<Architecture> {
-        self.architectures.find(name)
-    }
-
     /// The name of an architecture.
     pub fn architecture_name(&self, architecture: Architecture) -> &str {
         self.architectures.name(architecture)
     }
 
-    /// The installed package of this name and architecture.
-    pub fn find(&self, name: &[u8], architecture: Architecture) -> Option<&Package> {
+    /// The installed packages of this name, one for each architecture; the last of dpkg's file first.
+    pub fn named(&self, name: &[u8]) -> impl Iterator<Item = &Package> {
         let hash = hash(name);
         let mut at = hash as usize;
-        loop {
+        let chain = core::iter::from_fn(move || {
             let slot = self.slots[at & (self.slots.len() - 1)];
-            let package = self.packages.get((slot.package as usize).checked_sub(1)?)?;
-            if slot.hash == hash && package.architecture == architecture && *package.name == *name {
-                return Some(package);
-            }
             at += 1;
-        }
+            let index = (slot.package as usize).checked_sub(1)?;
+            Some((slot, &self.packages[index]))
+        });
+        chain.filter(move |(slot, package)| slot.hash == hash && *package.name == *name).map(|(_, package)| package)
     }
 }
 

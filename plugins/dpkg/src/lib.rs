@@ -12,7 +12,6 @@ mod installed;
 mod status;
 
 use alloc::{
-    format,
     string::{String, ToString},
     vec::Vec,
 };
@@ -33,7 +32,7 @@ impl Applicability for Dpkg {
         let id = release.require(&["ID"])?;
         let version = release.require(&["VERSION_CODENAME", "VERSION_ID"])?;
         let architectures = architectures::read(facts)?;
-        Ok(architectures.iter().map(|architecture| format!("{id}/{version}/{architecture}")).collect())
+        Ok(architectures.iter().map(|architecture| [id, version, architecture].join("/")).collect())
     }
 
     fn open(facts: &dyn Facts) -> Result<Self, Error> {
@@ -61,13 +60,19 @@ impl Applicability for Dpkg {
 
 impl Dpkg {
     /// Calls `visit` with every binary of the rule of which a package is installed.
+    #[inline]
     fn for_each_installed(&self, rule: &Rule<'_>, mut visit: impl FnMut(&Binary<'_>, &Package)) -> Result<(), Error> {
-        let native = self.installed.native();
-        let architecture = self.installed.architecture(rule.architecture);
         for binary in rule.binaries() {
             let binary = binary.map_err(invalid)?;
-            let architecture = if binary.all { Some(native) } else { architecture };
-            if let Some(package) = architecture.and_then(|known| self.installed.find(binary.name, known)) {
+            let is_of_it = |package: &&Package| {
+                let architecture = package.architecture;
+                if binary.all {
+                    architecture == self.installed.native()
+                } else {
+                    self.installed.architecture_name(architecture).as_bytes() == rule.architecture
+                }
+            };
+            if let Some(package) = self.installed.named(binary.name).find(is_of_it) {
                 visit(&binary, package);
             }
         }

@@ -68,7 +68,7 @@ fn where_nothing_is_installed_one_finding_says_so() {
 #[test]
 fn a_suite_nobody_follows_is_no_mystery() {
     let backport = Binary { above: Some(b"1.0"), ..binary("foo", "2.0~bpo12+1") };
-    let detail = "1.0 is installed; 2.0~bpo12+1 is offered only to those who have chosen its suite";
+    let detail = "1.0 is installed; only who chose its suite is offered 2.0~bpo12+1";
     assert_eq!(
         findings(&bookworm(&[installed("foo", "amd64", "1.0")]), "amd64", &[backport]),
         [finding("foo", NotRequired, detail)]

@@ -1,38 +1,46 @@
-//! A guest that misbehaves in the way it is told to: what the agent's limits are tested with.
+//! A guest that misbehaves in the way it is told to: what the limits of the agent are tested with.
 //!
-//! `/etc/hostile` says when and how, `evaluate:trap`; without a phase, in `open`.
+//! The file `/etc/hostile` says when and how: `evaluate:trap`. Without a phase, a [`Deed`] is done in its usual one.
+//! In every other phase, and with the deed `nothing`, the guest is honest: its only scope is [`SCOPE`], and every rule
+//! is required.
+//!
+//! What no SDK lets a guest do is in `wat/`.
 #![no_std]
 
 extern crate alloc;
 
-mod misdeeds;
+mod deeds;
+mod order;
 
 use alloc::{borrow::ToOwned, string::String, vec, vec::Vec};
-use farrier_plugin_sdk::{Applicability, ComplianceState, Error, Facts, Finding};
-use misdeeds::{Phase, commit};
-
-/// What the guest was told.
-pub struct Hostile {
-    order: String,
-}
-
-farrier_plugin_sdk::export!(Hostile);
+use farrier_plugin_sdk::{Applicability, ComplianceState, Error, Facts, Finding, rules};
+pub use order::{Deed, Order, Phase};
 
 /// The only scope, whatever the client.
 pub const SCOPE: &str = "hostile/test/any";
 
+/// The guest, with its order.
+pub struct Hostile {
+    order: Order,
+}
+
+farrier_plugin_sdk::export!(Hostile);
+
 impl Applicability for Hostile {
     fn scopes(facts: &dyn Facts) -> Result<Vec<String>, Error> {
-        let order = facts.read_text("/etc/hostile")?;
-        let mut scopes = vec![SCOPE.to_owned()];
-        if commit(&order, Phase::Scopes) {
-            scopes.extend((0..HUGE).map(|_| SCOPE.to_owned()));
-        }
-        Ok(scopes)
+        let count = match Order::read(facts)?.deed_in(Phase::Scopes) {
+            Some(Deed::HugeAnswer) => deeds::HUGE_COUNT,
+            deed => deeds::commit(deed, Some(facts)).map(|()| 1)?,
+        };
+        Ok(vec![SCOPE.to_owned(); count])
     }
 
     fn open(facts: &dyn Facts) -> Result<Self, Error> {
-        let order = facts.read_text("/etc/hostile")?;
+        let order = Order::read(facts)?;
+        match order.deed_in(Phase::Open) {
+            Some(Deed::HugeAnswer) => return Err(Error::Other(deeds::huge_text())),
+            deed => deeds::commit(deed, Some(facts))?,
+        }
         Ok(Self { order })
     }
 
@@ -40,9 +48,25 @@ impl Applicability for Hostile {
         Ok(ComplianceState::Required)
     }
 
+    fn evaluate_chunk(&self, chunk: &[u8]) -> Result<Vec<ComplianceState>, Error> {
+        let honest = rules(chunk).count();
+        let count = match self.order.deed_in(Phase::Evaluate) {
+            Some(Deed::WrongCount) => honest + 1,
+            Some(Deed::HugeAnswer) => deeds::HUGE_BYTES,
+            deed => deeds::commit(deed, None).map(|()| honest)?,
+        };
+        Ok(vec![ComplianceState::Required; count])
+    }
+
     fn explain(&self, _: &[u8]) -> Result<Vec<Finding>, Error> {
-        Ok(Vec::new())
+        let finding = |detail| Finding { subject: "hostile".to_owned(), state: ComplianceState::Required, detail };
+        Ok(match self.order.deed_in(Phase::Explain) {
+            Some(Deed::HugeExplanation) => vec![finding(deeds::huge_text())],
+            Some(Deed::HugeAnswer) => vec![finding("again".to_owned()); deeds::HUGE_COUNT],
+            deed => {
+                deeds::commit(deed, None)?;
+                vec![finding("it was told to be".to_owned())]
+            }
+        })
     }
 }
-
-const HUGE: usize = 1;

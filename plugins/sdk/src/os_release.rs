@@ -1,11 +1,7 @@
 //! os-release(5): which operating system this is.
 
 use crate::{Error, Facts};
-use alloc::{
-    format,
-    string::{String, ToString},
-    vec::Vec,
-};
+use alloc::{format, string::String, vec::Vec};
 
 /// Where it may be, in the order of preference. Name both in the manifest.
 const PATHS: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
@@ -24,8 +20,11 @@ impl OsRelease {
     /// [`Error::NotFound`] if neither is there, or what the host says.
     pub fn read(facts: &dyn Facts) -> Result<Self, Error> {
         for path in PATHS {
-            match facts.read_text(path) {
-                Ok(text) => return Ok(Self { path, values: text.lines().filter_map(assignment).collect() }),
+            match facts.read_file(path) {
+                Ok(file) => {
+                    let values = file.split(|byte| *byte == b'\n').filter_map(assignment).collect();
+                    return Ok(Self { path, values });
+                }
                 Err(Error::NotFound(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -51,28 +50,32 @@ impl OsRelease {
 }
 
 /// A line `NAME=value`; blank lines, comments and what is no assignment have none.
-fn assignment(line: &str) -> Option<(String, String)> {
-    let line = line.trim();
-    let (name, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
-    Some((name.to_string(), unquote(value)))
+fn assignment(line: &[u8]) -> Option<(String, String)> {
+    let line = line.trim_ascii();
+    let equals = line.iter().position(|byte| *byte == b'=').filter(|_| line[0] != b'#')?;
+    Some((text(&line[..equals]), text(&unquote(&line[equals + 1..]))))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// The value as a shell would see it: quotes of both kinds, and a backslash before what it protects.
-fn unquote(value: &str) -> String {
-    let (quote, inner) = match value.chars().next() {
-        Some(quote @ ('"' | '\'')) => (Some(quote), value[1..].strip_suffix(quote).unwrap_or(&value[1..])),
+fn unquote(value: &[u8]) -> Vec<u8> {
+    let (quote, inner) = match value {
+        [quote @ (b'"' | b'\''), inner @ ..] => (Some(*quote), inner.strip_suffix(&[*quote]).unwrap_or(inner)),
         _ => (None, value),
     };
-    let mut text = String::with_capacity(inner.len());
-    let mut chars = inner.chars().peekable();
-    while let Some(char) = chars.next() {
-        let escape = char == '\\'
-            && match quote {
-                Some('\'') => false,
-                Some(_) => chars.peek().is_some_and(|next| "\"$`\\".contains(*next)),
-                None => chars.peek().is_some(),
-            };
-        text.push(if escape { chars.next().unwrap_or(char) } else { char });
+    let mut unquoted = Vec::with_capacity(inner.len());
+    let mut bytes = inner.iter().peekable();
+    while let Some(byte) = bytes.next() {
+        let is_protected = |next: &u8| match quote {
+            Some(b'"') => b"\"$`\\".contains(next),
+            Some(_) => false,
+            None => true,
+        };
+        let protected = if *byte == b'\\' { bytes.next_if(|next| is_protected(next)) } else { None };
+        unquoted.push(*protected.unwrap_or(byte));
     }
-    text
+    unquoted
 }

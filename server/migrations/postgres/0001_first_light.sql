@@ -68,7 +68,9 @@ CREATE TABLE sync_runs (
     started_at BIGINT,
     -- The last sign of life of whoever is at it.
     seen_at BIGINT,
-    finished_at BIGINT
+    finished_at BIGINT,
+    -- When what it brought was in the repository.
+    published_at BIGINT
 );
 
 CREATE TABLE sync_run_suites (
@@ -86,33 +88,14 @@ CREATE TABLE sync_run_suites (
     PRIMARY KEY (sync_run_id, suite)
 );
 
-CREATE TABLE plugins (
-    name TEXT PRIMARY KEY,
-    version TEXT NOT NULL,
-    digest BYTEA NOT NULL,
-    length BIGINT NOT NULL,
-    -- The files it may read: globs, one a line.
-    read_grants TEXT NOT NULL,
-    added_at BIGINT NOT NULL
-);
-
--- What the repository holds now.
-CREATE TABLE catalogs (
-    target TEXT PRIMARY KEY,
-    plugin TEXT NOT NULL,
-    scope TEXT NOT NULL,
-    digest BYTEA NOT NULL,
-    length BIGINT NOT NULL,
-    rules BIGINT NOT NULL,
-    chunks BIGINT NOT NULL
-);
-
+-- The current version of the repository and the one before it.
 CREATE TABLE publications (
     version BIGINT PRIMARY KEY,
     published_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
-    -- The signed index.
-    signed_index BYTEA NOT NULL
+    signed_index BYTEA NOT NULL,
+    -- What clients are assigned of it, encoded.
+    content BYTEA NOT NULL
 );
 
 CREATE TABLE clients (

@@ -23,10 +23,8 @@ CREATE TABLE summaries (
 );
 INSERT INTO summaries (id, counted_at_milliseconds, took_milliseconds) VALUES (1, 0, 0);
 
--- What the console asks for: totals by classification, the updates that must not count, who fails to scan, and a search
--- for a binary package.
+-- What the console asks for: totals by classification, who fails to scan, and a search for a binary package.
 CREATE INDEX software_updates_classification ON software_updates (expired_at, classification, superseded_by);
-CREATE INDEX software_updates_expired ON software_updates (id) WHERE expired_at IS NOT NULL;
 CREATE INDEX client_plugins_error ON client_plugins (client_id) WHERE error <> '';
 CREATE INDEX packages_name ON packages (name);
 

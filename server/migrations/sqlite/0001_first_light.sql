@@ -68,7 +68,9 @@ CREATE TABLE sync_runs (
     started_at INTEGER,
     -- The last sign of life of whoever is at it.
     seen_at INTEGER,
-    finished_at INTEGER
+    finished_at INTEGER,
+    -- When what it brought was in the repository.
+    published_at INTEGER
 );
 
 CREATE TABLE sync_run_suites (
@@ -86,33 +88,14 @@ CREATE TABLE sync_run_suites (
     PRIMARY KEY (sync_run_id, suite)
 ) WITHOUT ROWID;
 
-CREATE TABLE plugins (
-    name TEXT PRIMARY KEY,
-    version TEXT NOT NULL,
-    digest BLOB NOT NULL,
-    length INTEGER NOT NULL,
-    -- The files it may read: globs, one a line.
-    read_grants TEXT NOT NULL,
-    added_at INTEGER NOT NULL
-) WITHOUT ROWID;
-
--- What the repository holds now.
-CREATE TABLE catalogs (
-    target TEXT PRIMARY KEY,
-    plugin TEXT NOT NULL,
-    scope TEXT NOT NULL,
-    digest BLOB NOT NULL,
-    length INTEGER NOT NULL,
-    rules INTEGER NOT NULL,
-    chunks INTEGER NOT NULL
-) WITHOUT ROWID;
-
+-- The current version of the repository and the one before it.
 CREATE TABLE publications (
     version INTEGER PRIMARY KEY,
     published_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
-    -- The signed index.
-    signed_index BLOB NOT NULL
+    signed_index BLOB NOT NULL,
+    -- What clients are assigned of it, encoded.
+    content BLOB NOT NULL
 );
 
 CREATE TABLE clients (

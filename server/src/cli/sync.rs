@@ -44,7 +44,11 @@ async fn wait_for(database: &Database, id: i64) -> anyhow::Result<()> {
     let mut progress = Progress::default();
     loop {
         let run = database.sync_run(id).await?.context("the synchronization has vanished from the site database")?;
-        progress.show(&run);
+        match database.running_sync_run().await? {
+            // Another one has to end first: that is what one waits for.
+            Some(other) if run.started_at.is_none() => progress.show(&other),
+            _ => progress.show(&run),
+        }
         if run.published_at.is_some() {
             progress.end();
             return conclude(&run);

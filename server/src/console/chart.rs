@@ -27,6 +27,13 @@ pub(super) struct Segment {
     pub(super) length: f64,
 }
 
+impl Segment {
+    /// Where a ring's dash begins, as `stroke-dashoffset` counts: backwards.
+    pub(super) fn offset(&self) -> f64 {
+        -self.start
+    }
+}
+
 /// A bar or a ring, with the same in words.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Chart {

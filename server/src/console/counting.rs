@@ -14,7 +14,8 @@ use tokio::task::JoinHandle;
 /// How many times as old as its cost a count may become.
 const AGE_PER_COST: i64 = 20;
 /// How long a page waits for a recount before it shows the earlier one.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE_MILLISECONDS: i64 = 100;
+const PATIENCE: Duration = Duration::from_millis(PATIENCE_MILLISECONDS as u64);
 
 /// The recounting of one process: at most one at a time.
 #[derive(Debug, Clone)]
@@ -28,11 +29,11 @@ impl Counting {
         Self { database, running: Arc::default() }
     }
 
-    /// Recounts if it is time. When it takes longer than a page should wait, it goes on by itself.
+    /// Recounts if it is time. A page waits for it where that will be short; else it goes on by itself.
     pub(super) async fn refresh(&self) -> Result<(), sqlx::Error> {
         let mut running = self.running.lock().await;
+        let summary = self.database.summary().await?;
         if running.as_ref().is_none_or(JoinHandle::is_finished) {
-            let summary = self.database.summary().await?;
             if summary.age_milliseconds() < summary.took_milliseconds.saturating_mul(AGE_PER_COST) {
                 return Ok(());
             }
@@ -43,7 +44,7 @@ impl Counting {
                 }
             }));
         }
-        if let Some(task) = running.as_mut() {
+        if let Some(task) = running.as_mut().filter(|_| summary.took_milliseconds < PATIENCE_MILLISECONDS) {
             // A task that panicked or goes on: either way the page shows the earlier counts.
             let _ = tokio::time::timeout(PATIENCE, task).await;
         }

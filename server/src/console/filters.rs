@@ -8,6 +8,8 @@ use jiff::Timestamp;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
+/// Digits of a digest that tell files apart at a glance.
+const SHORT_DIGITS: usize = 12;
 
 /// A number, however deep a template holds it behind references.
 pub(super) trait Number {
@@ -47,7 +49,7 @@ pub(super) fn counted(number: impl Number, _: &dyn Values, noun: &str) -> Result
 
 /// How long ago, or in how long, seen from `now`.
 #[askama::filter_fn]
-pub(super) fn ago(time: impl Number, _: &dyn Values, now: impl Number) -> Result<String> {
+pub(super) fn ago<N: Number>(time: impl Number, _: &dyn Values, now: N) -> Result<String> {
     Ok(relative(time.number(), now.number()))
 }
 
@@ -73,6 +75,23 @@ pub(super) fn machine(time: impl Number, _: &dyn Values) -> Result<String> {
 #[askama::filter_fn]
 pub(super) fn bytes(number: impl Number, _: &dyn Values) -> Result<String> {
     Ok(sized(number.number()))
+}
+
+/// Seconds as `3 min 20 s`.
+#[askama::filter_fn]
+pub(super) fn took(seconds: impl Number, _: &dyn Values) -> Result<String> {
+    let seconds = seconds.number().max(0);
+    Ok(match seconds {
+        0..MINUTE => format!("{seconds} s"),
+        MINUTE..HOUR => format!("{} min {} s", seconds / MINUTE, seconds % MINUTE),
+        _ => format!("{} h {} min", seconds / HOUR, seconds % HOUR / MINUTE),
+    })
+}
+
+/// The first digits of a digest; the rest is for a title.
+#[askama::filter_fn]
+pub(super) fn short(digest: impl std::fmt::Display, _: &dyn Values) -> Result<String> {
+    Ok(digest.to_string().chars().take(SHORT_DIGITS).collect())
 }
 
 /// `97.3 %`; never 100 unless it is all of them.

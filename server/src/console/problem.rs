@@ -1,7 +1,6 @@
 //! Why a request is not answered: what is wrong, and a way on. A page for people, JSON below `/api`.
 
 use super::State;
-use super::filters;
 use super::frame::{Frame, Section, html};
 use askama::Template;
 use axum::Json;

@@ -17,23 +17,23 @@ const HISTORY_RUNS: i64 = 20;
 /// The suites and the last synchronizations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Status {
-    suites: Vec<SuiteStatus>,
+    pub(super) suites: Vec<SuiteStatus>,
     /// The one that waits or runs.
-    current: Option<SyncRun>,
+    pub(super) current: Option<SyncRun>,
     /// Whether nobody does it: no site process runs.
-    abandoned: bool,
+    pub(super) abandoned: bool,
     /// When the next one is due by schedule.
-    next_at: Option<i64>,
+    pub(super) next_at: Option<i64>,
     /// The ended ones, the newest first.
-    history: Vec<SyncRun>,
+    pub(super) history: Vec<SyncRun>,
 }
 
 /// A suite, and how its last synchronization ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct SuiteStatus {
     #[serde(flatten)]
-    suite: SuiteRow,
-    last: Option<SuiteSync>,
+    pub(super) suite: SuiteRow,
+    pub(super) last: Option<SuiteSync>,
 }
 
 #[derive(Template)]
@@ -91,13 +91,25 @@ impl Status {
         Ok(Self { suites, current, abandoned, next_at, history: ended })
     }
 
-    fn last(&self) -> Option<&SyncRun> {
+    pub(super) fn last(&self) -> Option<&SyncRun> {
         self.history.first()
     }
+}
 
-    fn failed(&self) -> usize {
-        self.suites.iter().filter(|suite| suite.failed()).count()
-    }
+/// The suites of a synchronization that changed or failed.
+fn notable(run: &SyncRun) -> impl Iterator<Item = &SuiteSync> {
+    run.suites.iter().filter(|part| part.phase != SuitePhase::Unchanged)
+}
+
+/// The names of the others.
+fn unchanged(run: &SyncRun) -> String {
+    let unchanged = run.suites.iter().filter(|part| part.phase == SuitePhase::Unchanged);
+    unchanged.map(|part| part.suite.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Seconds from start to end.
+fn duration(run: &SyncRun) -> i64 {
+    run.finished_at.zip(run.started_at).map_or(0, |(finished, started)| finished - started)
 }
 
 impl SuiteStatus {
@@ -106,11 +118,11 @@ impl SuiteStatus {
         Self { suite, last }
     }
 
-    fn failed(&self) -> bool {
+    pub(super) fn failed(&self) -> bool {
         self.last.as_ref().is_some_and(|last| last.phase == SuitePhase::Failed)
     }
 
-    fn error(&self) -> Option<&str> {
+    pub(super) fn error(&self) -> Option<&str> {
         self.last.as_ref().and_then(|last| last.error.as_deref())
     }
 }

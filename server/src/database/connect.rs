@@ -100,6 +100,13 @@ impl Database {
         self.engine
     }
 
+    /// For tests and benchmarks, which plant rows and look into tables; everything else has a function here.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn pool(&self) -> &AnyPool {
+        &self.pool
+    }
+
     /// Finishes what runs and closes all connections.
     pub async fn close(&self) {
         self.pool.close().await;

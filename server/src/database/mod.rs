@@ -4,14 +4,21 @@
 //! SQL: placeholders are `$1`, integers are `BIGINT` (`i64`), truth is `0` or `1`, sums are cast to `BIGINT`, and a long
 //! list travels as many rows of `VALUES`, at most [`ROWS_PER_STATEMENT`] of them.
 
+mod clients;
 mod connect;
+mod publications;
+mod rows;
+mod states;
 mod suites;
 mod supersedence;
 mod sync_runs;
+mod tokens;
 mod updates;
 pub mod views;
 
 pub use connect::{Database, DatabaseError, Engine};
+pub use publications::{CatalogPackage, CatalogUpdate, Publication, PublishedContent};
+pub use states::{StateError, StateWriter};
 pub use suites::{Follow, Suite};
 pub use sync_runs::{Requester, SuitePhase, SuiteSync, SyncRun, UnknownWord};
 pub use updates::{ImportCounts, ImportedPackage, ImportedUpdate, SuiteImport};

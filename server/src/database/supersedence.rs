@@ -1,10 +1,10 @@
 //! Which software update replaces which.
 
 use super::ROWS_PER_STATEMENT;
+use super::rows::{number_list, number_rows};
 use super::suites::{Follow, Release};
-use super::updates::placeholders;
 use farrier_dpkg_rules::compare;
-use sqlx::{Any, Row as _, Transaction};
+use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 use std::cmp::Ordering;
 
 /// One update, as far as supersedence goes.
@@ -22,23 +22,28 @@ struct Candidate {
 /// it is strictly newer. A suite that is not followed by itself never supersedes one that is followed further.
 pub(super) async fn supersede(transaction: &mut Transaction<'_, Any>, release: &Release) -> Result<(), sqlx::Error> {
     let candidates = candidates(transaction, release).await?;
-    let changed: Vec<(i64, Option<i64>)> = candidates
+    let newest = candidates
         .chunk_by(|a, b| a.source == b.source)
         .flat_map(|updates| updates.iter().map(|update| (update, newest_above(update, updates))))
-        .filter(|(update, newest)| update.superseded_by != *newest)
-        .map(|(update, newest)| (update.id, newest))
-        .collect();
-    for rows in changed.chunks(ROWS_PER_STATEMENT) {
-        let sql = format!(
-            "UPDATE software_updates SET superseded_by = v.column2 FROM (VALUES {}) AS v \
-             WHERE software_updates.id = v.column1",
-            placeholders(rows.len(), 2)
-        );
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false);
-        for (id, newest) in rows {
-            query = query.bind(id).bind(newest);
+        .filter(|(update, newest)| update.superseded_by != *newest);
+    let (mut superseded, mut newest_themselves) = (Vec::new(), Vec::new());
+    for (update, newest) in newest {
+        match newest {
+            Some(newest) => superseded.push([update.id, newest]),
+            None => newest_themselves.push(update.id),
         }
-        query.execute(&mut **transaction).await?;
+    }
+    for rows in superseded.chunks(ROWS_PER_STATEMENT) {
+        let sql = format!(
+            "UPDATE software_updates SET superseded_by = v.column2 FROM (VALUES {}) AS v WHERE id = v.column1",
+            number_rows(rows)
+        );
+        sqlx::query(AssertSqlSafe(sql)).persistent(false).execute(&mut **transaction).await?;
+    }
+    for ids in newest_themselves.chunks(ROWS_PER_STATEMENT) {
+        let ids = number_list(ids.iter().copied());
+        let sql = format!("UPDATE software_updates SET superseded_by = NULL WHERE id IN ({ids})");
+        sqlx::query(AssertSqlSafe(sql)).persistent(false).execute(&mut **transaction).await?;
     }
     Ok(())
 }

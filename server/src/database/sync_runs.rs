@@ -73,6 +73,8 @@ pub struct SyncRun {
     pub started_at: Option<i64>,
     /// When it ended.
     pub finished_at: Option<i64>,
+    /// When what it brought was in the repository.
+    pub published_at: Option<i64>,
     /// The suites, by name.
     pub suites: Vec<SuiteSync>,
 }
@@ -285,6 +287,18 @@ impl Database {
         Ok(self.sync_runs(1).await?.pop())
     }
 
+    /// The synchronization that is under way.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn running_sync_run(&self) -> Result<Option<SyncRun>, sqlx::Error> {
+        let query = sqlx::query("SELECT * FROM sync_runs WHERE started_at IS NOT NULL AND finished_at IS NULL LIMIT 1");
+        match query.fetch_optional(&self.pool).await? {
+            Some(row) => Ok(Some(self.with_suites(&row).await?)),
+            None => Ok(None),
+        }
+    }
+
     /// When a synchronization last ended.
     ///
     /// # Errors
@@ -323,6 +337,7 @@ impl Database {
             requested_at: run.try_get("requested_at")?,
             started_at: run.try_get("started_at")?,
             finished_at: run.try_get("finished_at")?,
+            published_at: run.try_get("published_at")?,
             suites: rows.iter().map(suite_of_row).collect::<Result<_, _>>()?,
         })
     }

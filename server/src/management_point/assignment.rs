@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::{ManagementPoint, Refusal};
 use crate::config::ManagementPointConfig;
-use crate::database::AssignmentContent;
+use crate::database::Publication;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
@@ -16,11 +16,11 @@ pub(super) async fn assignment(
     Client(client): Client,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let content = state.database.assignment_content().await?.ok_or(Refusal::Client(
+    let publication = state.database.current_publication().await?.ok_or(Refusal::Client(
         StatusCode::SERVICE_UNAVAILABLE,
         "The site has published nothing yet: it is starting. Try again in a minute.",
     ))?;
-    let body = farrier_protocol::encode(&for_client(client, content, &state.config))?;
+    let body = farrier_protocol::encode(&for_client(client, publication, &state.config))?;
     let etag = format!("\"{}\"", Digest::of(&body));
     if headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
@@ -30,14 +30,14 @@ pub(super) async fn assignment(
 
 /// Everything in an assignment is a function of what is published, so that its bytes change only when it says something
 /// else.
-fn for_client(client: ClientId, content: AssignmentContent, config: &ManagementPointConfig) -> Assignment {
+fn for_client(client: ClientId, publication: Publication, config: &ManagementPointConfig) -> Assignment {
     let seconds = |period: jiff::SignedDuration| u32::try_from(period.as_secs()).unwrap_or(u32::MAX);
     Assignment {
         client,
-        version: content.version,
-        issued_at: content.published_at,
+        version: publication.version,
+        issued_at: publication.published_at,
         schedule: Schedule { poll_seconds: seconds(config.poll_every), scan_seconds: seconds(config.scan_every) },
-        plugins: content.plugins,
-        catalogs: content.catalogs,
+        plugins: publication.content.plugins,
+        catalogs: publication.content.catalogs,
     }
 }

@@ -117,6 +117,8 @@ impl SoftwareUpdatePoint {
             self.database.record_suite_sync(run, &result).await.context("recording a synchronization")?;
         }
         self.database.finish_sync_run(run).await.context("recording a synchronization")?;
+        // Even if nothing changed: who waits for the synchronization waits for its publication.
+        self.signals.content_changed.notify_one();
         Ok(true)
     }
 
@@ -134,9 +136,6 @@ impl SoftwareUpdatePoint {
         };
         progress.note(&self.database, run, &config.name).await;
         let counts = self.database.import_suite(suite.id, &import).await.context("storing the software updates")?;
-        if counts.is_anything() || import.follow != suite.follow {
-            self.signals.content_changed.notify_one();
-        }
         let (added, changed, expired) = (counts.added, counts.changed, counts.expired);
         tracing::info!(suite.name = config.name, added, changed, expired, "The suite is imported.");
         let packages = import.updates.iter().map(|update| update.packages.len()).sum::<usize>();

@@ -25,11 +25,11 @@ macro_rules! scenarios {
 mod clients;
 mod migrations;
 mod plant;
-mod publications;
+
 mod states;
 mod tokens;
 
 /// Every scenario.
 pub fn all() -> Vec<Scenario> {
-    [clients::all(), migrations::all(), publications::all(), states::all(), tokens::all()].concat()
+    [clients::all(), migrations::all(), states::all(), tokens::all()].concat()
 }

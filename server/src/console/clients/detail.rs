@@ -64,8 +64,8 @@ async fn read(state: &State, id: &str, mut parameters: Parameters) -> Result<Cli
 }
 
 impl ClientPage {
-    fn states() -> &'static [ComplianceState] {
-        &chart::STATES
+    fn states() -> [ComplianceState; 4] {
+        chart::STATES
     }
 
     fn chart(&self) -> Chart {

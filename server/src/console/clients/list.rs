@@ -120,6 +120,10 @@ impl ClientsPage {
         word_of(SORTS, &self.filter.sort)
     }
 
+    fn is_natural_order(&self) -> bool {
+        self.filter.order == natural(self.filter.sort)
+    }
+
     fn order_word(&self) -> &'static str {
         word_of(ORDERS, &self.filter.order)
     }

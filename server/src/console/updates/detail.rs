@@ -65,8 +65,8 @@ async fn read(state: &State, id: &str, mut parameters: Parameters) -> Result<Upd
 }
 
 impl UpdatePage {
-    fn states() -> &'static [ComplianceState] {
-        &chart::STATES
+    fn states() -> [ComplianceState; 4] {
+        chart::STATES
     }
 
     fn chart(&self) -> Chart {

@@ -130,17 +130,16 @@ impl UpdatesPage {
         word_of(SORTS, &self.filter.sort)
     }
 
+    fn is_natural_order(&self) -> bool {
+        self.filter.order == natural(self.filter.sort)
+    }
+
     fn order_word(&self) -> &'static str {
         word_of(ORDERS, &self.filter.order)
     }
 
-    fn is_filtered(&self) -> bool {
-        let filter = &self.filter;
-        !filter.search.is_empty()
-            || filter.state.is_some()
-            || filter.classification.is_some()
-            || filter.suite.is_some()
-            || filter.superseded
+    fn with_superseded(&self) -> String {
+        address(&UpdateFilter { superseded: true, page: 1, ..self.filter.clone() })
     }
 
     fn chart(counts: &StateCounts) -> Chart {

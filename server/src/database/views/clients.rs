@@ -202,14 +202,13 @@ impl Database {
     pub async fn client_rows(&self, filter: &ClientFilter, now: i64) -> Result<Page<ClientRow>, sqlx::Error> {
         let updates = Sql::new("SELECT COUNT(*) FROM software_updates WHERE expired_at IS NULL");
         let updates = updates.number(&self.pool).await?;
-        let mut count = Sql::new("SELECT COUNT(*)");
-        conditions(count.push(FROM), filter, now);
-        let total = count.number(&self.pool).await?;
         let mut sql = Sql::new(ROW);
         conditions(sql.push(FROM), filter, now).push(" ORDER BY ").push(filter.sort.sql()).push(" ");
         sql.push(filter.order.sql()).push(", c.hostname, c.id").page(filter.page);
         let rows = sql.all(&self.pool).await?;
         let items = rows.iter().map(|row| ClientRow::of(row, updates)).collect::<Result<_, _>>()?;
+        let mut count = Sql::new("SELECT COUNT(*)");
+        let total = conditions(count.push(FROM), filter, now).total(&self.pool, filter.page, rows.len()).await?;
         Ok(Page::new(items, total, filter.page))
     }
 
@@ -253,9 +252,6 @@ impl Database {
                 _ => sql.push(" AND x.state = ").bind(state as i64),
             };
         };
-        let mut count = Sql::new("SELECT COUNT(*)");
-        condition(&mut count);
-        let total = count.number(&self.pool).await?;
         let mut sql = Sql::new(
             "SELECT u.update_id, u.source, u.version, u.classification, s.name AS suite, x.changed_at, \
              CASE WHEN u.superseded_by IS NULL THEN 0 ELSE 1 END AS superseded",
@@ -263,6 +259,9 @@ impl Database {
         condition(&mut sql);
         sql.push(" ORDER BY superseded, u.classification DESC, u.priority DESC, u.source, u.id").page(page);
         let rows = sql.all(&self.pool).await?;
+        let mut count = Sql::new("SELECT COUNT(*)");
+        condition(&mut count);
+        let total = count.total(&self.pool, page, rows.len()).await?;
         let mut updates = rows.iter().map(ClientUpdate::of).collect::<Result<Vec<_>, _>>()?;
         let mut findings = self.findings_of_client(client, updates.iter().map(|update| update.id)).await?;
         for update in &mut updates {

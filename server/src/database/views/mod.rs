@@ -130,6 +130,18 @@ impl<T> Page<T> {
     fn new(items: Vec<T>, total: i64, page: i64) -> Self {
         Self { items, total, page, pages: ((total + PAGE_ROWS - 1) / PAGE_ROWS).max(1) }
     }
+
+    /// The number of the page's first row, from 1.
+    #[must_use]
+    pub fn first(&self) -> i64 {
+        (self.page - 1) * PAGE_ROWS + 1
+    }
+
+    /// The number of the page's last row.
+    #[must_use]
+    pub fn last(&self) -> i64 {
+        self.total.min(self.page * PAGE_ROWS)
+    }
 }
 
 fn as_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {

@@ -101,6 +101,15 @@ impl Sql {
         self.query().fetch_one(pool).await?.try_get(0)
     }
 
+    /// How many rows all pages have, of which `page` has `rows`: counted by this query only where that does not say it.
+    pub(super) async fn total(&self, pool: &AnyPool, page: i64, rows: usize) -> Result<i64, sqlx::Error> {
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        if rows < super::PAGE_ROWS && (rows > 0 || page == 1) {
+            return Ok((page - 1) * super::PAGE_ROWS + rows);
+        }
+        self.number(pool).await
+    }
+
     fn query(&self) -> sqlx::query::Query<'_, sqlx::Any, sqlx::any::AnyArguments> {
         let query = sqlx::query(AssertSqlSafe(self.text.clone()));
         self.values.iter().fold(query, |query, value| match value {

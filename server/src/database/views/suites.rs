@@ -28,8 +28,6 @@ pub struct SuiteRow {
     pub changed_at: Option<i64>,
     /// Software updates that are not expired.
     pub updates: i64,
-    /// Those of them that something newer supersedes.
-    pub superseded: i64,
 }
 
 impl Database {
@@ -40,10 +38,8 @@ impl Database {
     pub async fn suite_rows(&self) -> Result<Vec<SuiteRow>, sqlx::Error> {
         let rows = sqlx::query(
             "SELECT s.name, s.distribution, s.release, s.mirror, s.architectures, s.classification, s.released_at, \
-             s.checked_at, s.changed_at, COALESCE(u.updates, 0) AS updates, COALESCE(u.superseded, 0) AS superseded \
-             FROM suites s LEFT JOIN (SELECT suite_id, COUNT(*) AS updates, COUNT(superseded_by) AS superseded \
-             FROM software_updates WHERE expired_at IS NULL GROUP BY suite_id) u ON u.suite_id = s.id \
-             WHERE s.architectures <> '' ORDER BY s.name",
+             s.checked_at, s.changed_at, (SELECT COUNT(*) FROM software_updates u WHERE u.suite_id = s.id AND u.expired_at IS NULL) \
+             AS updates FROM suites s WHERE s.architectures <> '' ORDER BY s.name",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -60,7 +56,6 @@ impl Database {
                     checked_at: row.try_get("checked_at")?,
                     changed_at: row.try_get("changed_at")?,
                     updates: row.try_get("updates")?,
-                    superseded: row.try_get("superseded")?,
                 })
             })
             .collect()

@@ -206,7 +206,8 @@ impl Reader {
     /// Adds a suite, or its components to the same suite of an entry before.
     fn add_suite(&mut self, suite: SuiteConfig) {
         let is_same = |known: &&mut SuiteConfig| {
-            SuiteConfig { name: String::new(), components: suite.components.clone(), ..SuiteConfig::clone(known) } == suite
+            SuiteConfig { name: String::new(), components: suite.components.clone(), ..SuiteConfig::clone(known) }
+                == suite
         };
         if let Some(known) = self.found.suites.iter_mut().find(is_same) {
             let new = suite.components.into_iter().filter(|component| !known.components.contains(component));

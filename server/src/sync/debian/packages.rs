@@ -133,6 +133,9 @@ impl Stanza {
         }
         let Some(field) = Field::of_name(&line[..colon]) else { return Ok(()) };
         let value = String::from_utf8_lossy(line[colon + 1..].trim_ascii());
+        if value.contains('\0') {
+            return Err(format!("{field:?} holds a NUL, which is no text"));
+        }
         let slot = &mut self.values[field as usize];
         if !slot.is_empty() {
             return Err(format!("{field:?} is given twice"));
@@ -262,6 +265,7 @@ mod tests {
             (stanza("Package: a b\nVersion: 1\n"), 8, "Package: \"a b\""),
             (stanza("Package: a\nVersion: 1/2\n"), 8, "Version: \"1/2\""),
             (stanza("Package: a\nVersion: 1\nSource: b 2\n"), 8, "no version in brackets"),
+            (stanza("Package: a\nDescription: b\0\n"), 13, "Description holds a NUL"),
             (stanza("Package: a\nPackage: b\n"), 13, "Package is given twice"),
             ("Package: a\nnonsense\n".to_owned(), 9, "it is no field"),
             (" continued\n".to_owned(), 8, "a continuation without a field"),

@@ -1,0 +1,31 @@
+//! An assessment: scan with the policy at hand, and record what it found.
+
+use crate::policy::StoredPolicy;
+use crate::report;
+use crate::scan::{Outcome, Scanner};
+use crate::session::Session;
+use anyhow::Context as _;
+
+/// What an assessment found.
+pub(crate) struct Assessment {
+    /// The scan.
+    pub(crate) outcome: Outcome,
+    /// How many updates are `Unknown` only because their plugin could not be asked.
+    pub(crate) blind: u32,
+}
+
+/// Scans and records. Nothing is sent.
+pub(crate) fn assess(session: &mut Session<'_>, with_names: bool) -> anyhow::Result<Assessment> {
+    let policy = session.policy()?.context(
+        "there is no assignment to scan by yet: the site was not reached, or had nothing, since the enrolment",
+    )?;
+    let scanner = Scanner::open(session.agent, &session.identity, &session.content)?;
+    let outcome = scanner.scan(&policy, with_names)?;
+    if outcome.tally.incomplete
+        && let Some(stored) = StoredPolicy::load(&session.spool)?
+    {
+        stored.store_for_refetch(&session.spool)?;
+    }
+    let blind = report::record(session, &outcome, policy.assignment.version)?;
+    Ok(Assessment { outcome, blind })
+}

@@ -1,0 +1,183 @@
+//! The command line.
+#![allow(clippy::print_stderr)]
+
+use crate::agent::{Agent, COMPILE_COMPONENT};
+use crate::assess::assess;
+use crate::config::Config;
+use crate::enroll::enroll;
+use crate::explain::explain;
+use crate::fetch::poll;
+use crate::output::{Reported, explanations_text, scan_json, scan_text};
+use crate::progress::Progress;
+use crate::report::send;
+use crate::run::run;
+use crate::session::Session;
+use crate::site::{Site, SiteError};
+use crate::status::{Status, status};
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tracing::Level;
+
+/// Farrier's agent: finds out which software updates this endpoint needs and tells its site.
+#[derive(Debug, Parser)]
+#[command(name = "farrier-agent", version, disable_help_subcommand = true)]
+struct Arguments {
+    /// The configuration [default: /etc/farrier/agent.toml, if it is there].
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Assess the endpoint whose root is DIR instead of this machine.
+    #[arg(long, global = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Keep everything in DIR [default: /var/lib/farrier-agent].
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Log what happens in detail.
+    #[arg(long, short, global = true)]
+    verbose: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make this endpoint a client of the site that made TOKEN (`farrier token create`).
+    Enroll {
+        /// The one-time token.
+        token: String,
+        /// Give up the present enrolment, if there is one.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Poll, scan and report by the site's schedule until stopped.
+    Run,
+    /// Poll, scan and report now.
+    Scan {
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+        /// Do not contact the site: scan with what is here, report later.
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Show why a software update has its state on this endpoint.
+    Explain {
+        /// Its name (bookworm-security/openssl/3.0.17-1~deb12u2), its source package (openssl) or its id.
+        update: String,
+    },
+    /// Show where this client stands.
+    Status {
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Does what the command line says.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Before anything else is started or opened: this process is to have nothing to lose.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == COMPILE_COMPONENT) {
+        return finish(farrier_runtime::compile::serve_child(io::stdin(), io::stdout()).map_err(Into::into));
+    }
+    let arguments = Arguments::parse();
+    let level = match arguments.command {
+        _ if arguments.verbose => Level::DEBUG,
+        Command::Run => Level::INFO,
+        _ => Level::WARN,
+    };
+    tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false).init();
+    finish(dispatch(arguments))
+}
+
+fn finish(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("farrier-agent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
+    let mut config = Config::load(arguments.config.as_deref())?;
+    config.root = arguments.root.unwrap_or(config.root);
+    config.data = arguments.data.unwrap_or(config.data);
+    let agent = Agent::open(config, Progress::on_terminal())?;
+    match arguments.command {
+        Command::Enroll { token, force } => {
+            let identity = network()?.block_on(enroll(&agent, &token, force))?;
+            print(&format!("Enrolled as client {} of {}\n", identity.client, identity.site))
+        }
+        Command::Run => network()?.block_on(run(&agent)),
+        Command::Scan { json, offline } => scan(&agent, json, offline),
+        Command::Explain { update } => print(&explanations_text(&explain(&mut agent.session()?, &update)?)),
+        Command::Status { json } => {
+            let status = status(&agent)?;
+            match json {
+                true => print(&format!("{}\n", Status::json(status.as_ref()))),
+                false => print(&Status::text(status.as_ref())),
+            }
+        }
+    }
+}
+
+/// One poll, one scan, one report. Only the scan has to succeed.
+fn scan(agent: &Agent, json: bool, offline: bool) -> anyhow::Result<()> {
+    let mut session = agent.session()?;
+    let network = if offline { None } else { Some(network()?) };
+    let mut site = Err("the site was not to be contacted".to_owned());
+    if let Some(network) = &network {
+        site = network.block_on(contact(&mut session));
+    }
+    let mut assessment = assess(&mut session, true)?;
+    if let (Some(network), Ok(_), true) = (&network, &site, assessment.outcome.tally.incomplete) {
+        // Something on disk was missing or damaged; the site has it.
+        site = network.block_on(contact(&mut session));
+        assessment = assess(&mut session, true)?;
+    }
+    let reported: Reported = match (&network, site) {
+        (Some(network), Ok(site)) => {
+            let sent = network.block_on(send(&session, &site));
+            sent.map(drop).map_err(|error| format!("{error:#}"))
+        }
+        (_, Err(reason)) => Err(reason),
+        (None, Ok(_)) => Ok(()),
+    };
+    match json {
+        true => print(&format!("{}\n", scan_json(&assessment, &reported))),
+        false => print(&scan_text(&assessment, &reported)),
+    }
+}
+
+/// Polls. A site that answers can be reported to, also when what it published is refused; else the reason why not.
+async fn contact(session: &mut Session<'_>) -> Result<Site, String> {
+    let site = session.site().map_err(|error| format!("{error:#}"))?;
+    session.agent.progress.show(format_args!("Polling {}", session.identity.site));
+    let polled = poll(session, &site).await;
+    session.agent.progress.clear();
+    match polled {
+        Ok(_) => Ok(site),
+        Err(error) if matches!(error.downcast_ref(), Some(SiteError::Unreachable { .. })) => Err(format!("{error:#}")),
+        Err(error) => {
+            tracing::warn!(error = format!("{error:#}"), "Poll failed: this scan uses what is stored");
+            Ok(site)
+        }
+    }
+}
+
+/// A runtime of this one thread, made only where something waits for the network.
+fn network() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("the network cannot be used")
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // Whoever reads has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.context("the output cannot be written"),
+    }
+}

@@ -1,0 +1,128 @@
+//! A poll: asks whether the assignment or the repository changed, and takes what is new once all of it is on disk.
+
+use crate::policy::{Policy, StoredPolicy};
+use crate::scan::{Chunks, Scanner};
+use crate::session::Session;
+use crate::site::{Document, Site};
+use anyhow::{Context as _, ensure};
+use farrier_agent_core::assignment::Refusal;
+use farrier_protocol::Digest;
+use farrier_protocol::assignment::AssignedCatalog;
+use farrier_protocol::catalog::{ChunkEntry, MAX_CATALOG_BYTES};
+use std::collections::BTreeSet;
+
+/// What a poll brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Polled {
+    /// Nothing new.
+    Unchanged,
+    /// Something new, which is followed from now on.
+    Adopted,
+}
+
+/// Polls the site. On an error the client goes on with what it has.
+pub(crate) async fn poll(session: &mut Session<'_>, site: &Site) -> anyhow::Result<Polled> {
+    let known = match session.policy()? {
+        Some(_) => StoredPolicy::load(&session.spool)?,
+        None => None,
+    };
+    match fetch(session, site, known).await {
+        // The site published between the two requests: ask for both again, once.
+        Err(error) if matches!(error.downcast_ref(), Some(Refusal::NotInRepository(_))) => {
+            fetch(session, site, None).await
+        }
+        polled => polled,
+    }
+}
+
+async fn fetch(session: &mut Session<'_>, site: &Site, known: Option<StoredPolicy>) -> anyhow::Result<Polled> {
+    let tag = |document: &Document| Some(document.tag.clone()).filter(|tag| !tag.is_empty());
+    let assignment = site.assignment(known.as_ref().and_then(|known| tag(&known.assignment)).as_deref()).await?;
+    session.note_contact();
+    let index = site.index(known.as_ref().and_then(|known| tag(&known.index)).as_deref()).await?;
+    let documents = match (assignment, index, known) {
+        (None, None, Some(_)) => return Ok(Polled::Unchanged),
+        (assignment, index, Some(known)) => {
+            StoredPolicy { assignment: assignment.unwrap_or(known.assignment), index: index.unwrap_or(known.index) }
+        }
+        (Some(assignment), Some(index), None) => StoredPolicy { assignment, index },
+        _ => anyhow::bail!("the site says that nothing changed to a client that has nothing"),
+    };
+    let policy = session.verify(&documents)?;
+    let keep = Download { session, site, policy: &policy, keep: BTreeSet::new() }.everything().await?;
+    session.adopt(&documents, &policy)?;
+    tracing::info!(assignment.version = policy.assignment.version, "Assignment adopted");
+    if let Some(keep) = keep {
+        session.content.retain(&keep).context("old content cannot be removed")?;
+    }
+    Ok(Polled::Adopted)
+}
+
+/// Brings everything that a policy needs onto the disk.
+struct Download<'a> {
+    session: &'a Session<'a>,
+    site: &'a Site,
+    policy: &'a Policy,
+    keep: BTreeSet<Digest>,
+}
+
+impl Download<'_> {
+    /// Returns what the policy refers to, or nothing if a plugin could not say what it needs.
+    async fn everything(mut self) -> anyhow::Result<Option<BTreeSet<Digest>>> {
+        let (session, assignment) = (self.session, &self.policy.assignment);
+        let max_bytes = session.agent.config.limits.limits().component_bytes;
+        for plugin in &assignment.plugins {
+            self.target(&plugin.target, &plugin.digest, max_bytes).await?;
+        }
+        let scanner = Scanner::open(session.agent, &session.identity, &session.content)?;
+        scanner.forget_others(&assignment.plugins)?;
+        let mut all_known = true;
+        for plugin in &assignment.plugins {
+            let scopes = scanner.guest(plugin).and_then(|mut guest| Ok(guest.scopes()?));
+            let scopes = scopes.unwrap_or_else(|error| {
+                // The scan meets the same failure and reports it; the other plugins get their catalogs.
+                tracing::warn!(plugin.name = %plugin.name, error = format!("{error:#}"), "A plugin names no scopes");
+                all_known = false;
+                Vec::new()
+            });
+            let concerns = |catalog: &&AssignedCatalog| {
+                catalog.plugin == plugin.name && scopes.iter().any(|scope| *scope == *catalog.scope)
+            };
+            for catalog in assignment.catalogs.iter().filter(concerns) {
+                self.catalog(catalog).await?;
+            }
+        }
+        session.agent.progress.clear();
+        Ok(all_known.then_some(self.keep))
+    }
+
+    async fn catalog(&mut self, catalog: &AssignedCatalog) -> anyhow::Result<()> {
+        self.target(&catalog.target, &catalog.digest, MAX_CATALOG_BYTES).await?;
+        let chunks = Chunks::new(&self.session.content)?.catalog(&catalog.digest)?.chunks;
+        let missing = |chunk: &&ChunkEntry| !self.session.content.has(&chunk.digest);
+        let missing: Vec<_> = chunks.iter().filter(missing).collect();
+        for (number, chunk) in missing.iter().enumerate() {
+            let (number, count, target) = (number + 1, missing.len(), &catalog.target);
+            self.session.agent.progress.show(format_args!("Downloading {target}: chunk {number} of {count}"));
+            self.content(&chunk.digest, chunk.length.into()).await?;
+        }
+        self.keep.extend(chunks.iter().map(|chunk| chunk.digest));
+        Ok(())
+    }
+
+    async fn target(&mut self, name: &str, digest: &Digest, max_bytes: usize) -> anyhow::Result<()> {
+        let target = self.policy.repository.target(name, digest).with_context(|| format!("{name} is not signed"))?;
+        ensure!(target.length <= max_bytes as u64, "{name} has {} bytes, more than {max_bytes}", target.length);
+        self.keep.insert(*digest);
+        if self.session.content.has(digest) {
+            return Ok(());
+        }
+        self.session.agent.progress.show(format_args!("Downloading {name}"));
+        self.content(digest, target.length).await.with_context(|| format!("{name} was not taken"))
+    }
+
+    async fn content(&self, digest: &Digest, length: u64) -> anyhow::Result<()> {
+        let incoming = self.session.content.receive(digest, length).context("the disk does not take the content")?;
+        self.site.download(digest, length, incoming).await
+    }
+}

@@ -1,0 +1,146 @@
+//! What a scan found, into the spool, and from there to the site.
+
+use crate::clock::{now, random};
+use crate::inventory;
+use crate::scan::Outcome;
+use crate::session::Session;
+use crate::site::Site;
+use anyhow::{anyhow, bail};
+use farrier_agent_core::report::{DamagedRecord, Recorded, everything, report};
+use farrier_agent_core::{Messages, Report};
+use farrier_protocol::state_message::{Inventory, ScanResult, StateReply};
+use farrier_spool::{Acknowledgement, Blob, MAX_OUTBOX_MESSAGES, Recording, Spool};
+
+/// New streams in one report, at most: a site that wants ever more of them is broken.
+const MAX_RESTARTS: u32 = 2;
+/// Batches that are sent before the spool is told: what a crash sends again.
+const BATCHES_PER_ACKNOWLEDGEMENT: u32 = 32;
+
+/// Records a scan and queues its messages, in one transaction. Returns how many updates are `Unknown` only because their
+/// plugin could not be asked.
+pub(crate) fn record(session: &Session<'_>, outcome: &Outcome, assignment_version: u64) -> anyhow::Result<u32> {
+    let spool = &session.spool;
+    let scan = ScanResult {
+        scanned_at: now(),
+        assignment_version,
+        evaluated: outcome.tally.evaluated,
+        plugins: outcome.plugins.iter().cloned().collect(),
+    };
+    let inventory = inventory::take(&session.agent.config.root);
+    let (inventory_bytes, scan_bytes) = (farrier_protocol::encode(&inventory)?, farrier_protocol::encode(&scan)?);
+    let changed = spool.blob(Blob::Inventory)?.as_deref() != Some(&inventory_bytes);
+
+    let Report { changes, messages, blind } = compare(spool, outcome, changed.then_some(&inventory), scan)?;
+    let mut blobs = vec![(Blob::Scan, scan_bytes.as_slice())];
+    if changed {
+        blobs.push((Blob::Inventory, &inventory_bytes));
+    }
+    spool.record(&Recording { records: &changes, blobs: &blobs }, messages.iter())?;
+    tracing::info!(changes = changes.len(), "Scan recorded");
+    collapse(spool)?;
+    Ok(blind)
+}
+
+/// Sends what is queued until the site acknowledged everything. Returns how many messages that were.
+pub(crate) async fn send(session: &Session<'_>, site: &Site) -> anyhow::Result<u64> {
+    let spool = &session.spool;
+    let before = spool.stream()?.unsent();
+    for _ in 0..=MAX_RESTARTS {
+        if send_stream(spool, site).await? {
+            session.note_contact();
+            return Ok(before);
+        }
+        tracing::warn!("The site asks for everything again: a new stream begins");
+        restart(spool)?;
+    }
+    bail!("the site asks for everything again and again; {before} messages stay queued")
+}
+
+/// Sends the messages of one stream; false if the site does not know what came before them.
+async fn send_stream(spool: &Spool, site: &Site) -> anyhow::Result<bool> {
+    let stream = spool.stream()?;
+    let (mut committed, mut batches) = (stream.acknowledged, 0);
+    let outcome = loop {
+        let Some(batch) = spool.next_batch(committed)? else { break Ok(true) };
+        match site.report(batch.body).await {
+            Ok(StateReply::Acknowledged { through }) if through > committed => committed = through,
+            Ok(StateReply::Acknowledged { through }) => {
+                break Err(anyhow!("the site acknowledges message {through} again and nothing after it"));
+            }
+            Ok(StateReply::Resend) => return Ok(false),
+            Err(error) => break Err(error.into()),
+        }
+        batches += 1;
+        if batches % BATCHES_PER_ACKNOWLEDGEMENT == 0 && !acknowledge(spool, stream.id, committed)? {
+            return Ok(false);
+        }
+    };
+    // Also when the connection broke: what is committed need not be sent again.
+    if !acknowledge(spool, stream.id, committed)? {
+        return Ok(false);
+    }
+    outcome
+}
+
+/// False if the site committed what this spool never sent: one of them came out of a backup.
+fn acknowledge(spool: &Spool, stream: u64, through: u64) -> anyhow::Result<bool> {
+    Ok(spool.acknowledge(stream, through)? == Acknowledgement::Taken)
+}
+
+fn compare(
+    spool: &Spool,
+    outcome: &Outcome,
+    inventory: Option<&Inventory>,
+    scan: ScanResult,
+) -> anyhow::Result<Report> {
+    let records = spool.records()?;
+    match report(&records, &outcome.tally.verdicts, inventory, scan.clone()) {
+        Ok(report) => Ok(report),
+        Err(damaged) => {
+            forget(spool, damaged)?;
+            Ok(report(&[], &outcome.tally.verdicts, inventory, scan)?)
+        }
+    }
+}
+
+/// A new stream with everything that is recorded.
+fn restart(spool: &Spool) -> anyhow::Result<()> {
+    match full_state(spool, &spool.records()?)? {
+        Ok(messages) => Ok(spool.restart_stream(new_stream()?, messages.iter())?),
+        Err(damaged) => forget(spool, damaged),
+    }
+}
+
+/// After a long time offline the history of every change is longer than the state it led to: then only that is kept.
+fn collapse(spool: &Spool) -> anyhow::Result<()> {
+    let unsent = spool.stream()?.unsent();
+    if unsent <= MAX_OUTBOX_MESSAGES {
+        return Ok(());
+    }
+    match full_state(spool, &spool.records()?)? {
+        // Half, so that a state that is itself this long is not written again after every scan.
+        Ok(messages) if (messages.len() as u64) < unsent / 2 => {
+            tracing::info!(unsent, kept = messages.len(), "Queued messages collapsed into the present state");
+            Ok(spool.restart_stream(new_stream()?, messages.iter())?)
+        }
+        Ok(_) => Ok(()),
+        Err(damaged) => forget(spool, damaged),
+    }
+}
+
+fn full_state(spool: &Spool, records: &[Recorded]) -> anyhow::Result<Result<Messages, DamagedRecord>> {
+    // Blobs of another version of the agent are left out: the next scan writes them anew.
+    let inventory = spool.blob(Blob::Inventory)?.and_then(|bytes| farrier_protocol::decode(&bytes).ok());
+    let scan = spool.blob(Blob::Scan)?.and_then(|bytes| farrier_protocol::decode(&bytes).ok());
+    Ok(everything(records, inventory, scan))
+}
+
+/// Records that this version of the agent does not understand are of no use: the next scan reports everything.
+fn forget(spool: &Spool, damaged: DamagedRecord) -> anyhow::Result<()> {
+    tracing::error!(error = %damaged, "State lost: everything is reported again");
+    Ok(spool.forget_records(new_stream()?)?)
+}
+
+fn new_stream() -> anyhow::Result<u64> {
+    Ok(u64::from_le_bytes(random()?))
+}

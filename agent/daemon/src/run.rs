@@ -1,0 +1,201 @@
+//! `run`: polls and scans until it is told to stop. Offline is normal.
+
+use crate::agent::Agent;
+use crate::assess::assess;
+use crate::clock::{now, random};
+use crate::fetch::{Polled, poll};
+use crate::lock::{self, Attempt, Lock};
+use crate::report::send;
+use crate::session::Session;
+use crate::site::{Site, SiteError};
+use farrier_agent_core::schedule::{Timer, jittered, retry};
+use farrier_protocol::assignment::Schedule;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The periods before the first assignment says others.
+const FIRST_SCHEDULE: Schedule = Schedule { poll_seconds: 900, scan_seconds: 6 * 3_600 };
+/// The longest sleep: clocks are set and machines are suspended, and a timer notices only when it is looked at.
+const MAX_NAP_SECONDS: u32 = 60;
+
+/// Runs until SIGTERM or SIGINT.
+pub(crate) async fn run(agent: &Agent) -> anyhow::Result<()> {
+    let mut shutdown = Shutdown::listen()?;
+    let identity = agent.identity()?;
+    tracing::info!(client.id = %identity.client, site = identity.site, "Agent started");
+    let mut daemon = Daemon::new(agent);
+    loop {
+        let nap = daemon.seconds_to_wait().clamp(1, MAX_NAP_SECONDS);
+        let work = async {
+            if daemon.is_due() {
+                daemon.work().await;
+            } else {
+                tokio::time::sleep(Duration::from_secs(nap.into())).await;
+            }
+        };
+        // Whatever is interrupted is either in the spool or done again: nothing is half done.
+        tokio::select! {
+            biased;
+            () = shutdown.requested() => break,
+            () = work => {}
+        }
+    }
+    tracing::info!("Agent stopped");
+    Ok(())
+}
+
+/// The signals that end the agent.
+struct Shutdown {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Shutdown {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn requested(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// The agent between two signals.
+pub(crate) struct Daemon<'a> {
+    agent: &'a Agent,
+    schedule: Schedule,
+    poll: Timer,
+    scan: Timer,
+    failures: u32,
+}
+
+impl<'a> Daemon<'a> {
+    /// Everything is due at once.
+    pub(crate) fn new(agent: &'a Agent) -> Self {
+        let mut schedule = FIRST_SCHEDULE;
+        override_schedule(&mut schedule, agent);
+        Self { agent, schedule, poll: Timer::due_now(now()), scan: Timer::due_now(now()), failures: 0 }
+    }
+
+    fn is_due(&self) -> bool {
+        self.seconds_to_wait() == 0
+    }
+
+    /// How long nothing is due.
+    pub(crate) fn seconds_to_wait(&self) -> u32 {
+        self.poll.remaining_seconds(now()).min(self.scan.remaining_seconds(now()))
+    }
+
+    /// Does what is due. Errors are logged, and tried again by the schedule.
+    pub(crate) async fn work(&mut self) {
+        let lock = match free_lock(self.agent).await {
+            Ok(lock) => lock,
+            Err(error) => return self.failed(&error),
+        };
+        match Session::open(self.agent, lock) {
+            Ok(mut session) => self.poll_and_scan(&mut session).await,
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    async fn poll_and_scan(&mut self, session: &mut Session<'_>) {
+        let mut reachable = None;
+        if self.poll.is_due(now()) {
+            match contact(session).await {
+                Ok((site, polled)) => {
+                    if polled == Polled::Adopted {
+                        self.scan = Timer::due_now(now());
+                    }
+                    self.succeeded();
+                    reachable = Some(site);
+                }
+                Err(error) => self.failed(&error),
+            }
+        }
+        self.follow_schedule(session);
+        if self.scan.is_due(now()) {
+            self.scan = Timer::start(now(), jittered(self.schedule.scan_seconds, chance()));
+            match assess(session, false) {
+                Ok(assessment) if assessment.outcome.tally.incomplete => {
+                    tracing::warn!("Content was missing: it is fetched again");
+                    self.poll = Timer::start(now(), retry(self.schedule.poll_seconds, 1, chance()));
+                    self.scan = self.poll;
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(error = format!("{error:#}"), "No scan"),
+            }
+        }
+        if let Err(error) = report(session, reachable).await {
+            self.failed(&error);
+        }
+    }
+
+    /// The site's periods, unless this client has its own.
+    fn follow_schedule(&mut self, session: &mut Session<'_>) {
+        if let Ok(Some(policy)) = session.policy() {
+            self.schedule = policy.assignment.schedule;
+            override_schedule(&mut self.schedule, self.agent);
+        }
+    }
+
+    fn succeeded(&mut self) {
+        self.failures = 0;
+        self.poll = Timer::start(now(), jittered(self.schedule.poll_seconds, chance()));
+    }
+
+    fn failed(&mut self, error: &anyhow::Error) {
+        self.failures = self.failures.saturating_add(1);
+        let seconds = retry(self.schedule.poll_seconds, self.failures, chance());
+        self.poll = Timer::start(now(), seconds);
+        let error_text = format!("{error:#}");
+        if matches!(error.downcast_ref(), Some(SiteError::Unreachable { .. })) {
+            tracing::info!(error = error_text, retry_seconds = seconds, "Offline");
+        } else {
+            tracing::warn!(error = error_text, retry_seconds = seconds, "Poll failed");
+        }
+    }
+}
+
+async fn contact(session: &mut Session<'_>) -> anyhow::Result<(Site, Polled)> {
+    let site = session.site()?;
+    let polled = poll(session, &site).await?;
+    Ok((site, polled))
+}
+
+/// Sends what is queued: over the connection of the poll or, after a scan between two polls, over a new one.
+async fn report(session: &Session<'_>, site: Option<Site>) -> anyhow::Result<()> {
+    if session.spool.stream()?.unsent() == 0 {
+        return Ok(());
+    }
+    let site = match site {
+        Some(site) => site,
+        None => session.site()?,
+    };
+    let sent = send(session, &site).await?;
+    tracing::info!(messages = sent, "State messages reported");
+    Ok(())
+}
+
+/// Waits for another process without keeping signals waiting.
+async fn free_lock(agent: &Agent) -> anyhow::Result<Lock> {
+    loop {
+        match Lock::attempt(&agent.layout.lock())? {
+            Attempt::Locked(lock) => return Ok(lock),
+            Attempt::HeldBy(_) => tokio::time::sleep(lock::RETRY).await,
+        }
+    }
+}
+
+fn override_schedule(schedule: &mut Schedule, agent: &Agent) {
+    let own = agent.config.schedule;
+    schedule.poll_seconds = own.poll_seconds.unwrap_or(schedule.poll_seconds);
+    schedule.scan_seconds = own.scan_seconds.unwrap_or(schedule.scan_seconds);
+}
+
+/// Without random numbers there is no TLS either; the schedule then is merely without jitter.
+fn chance() -> u32 {
+    random().map_or(u32::MAX / 2, u32::from_le_bytes)
+}

@@ -1,0 +1,201 @@
+//! One plugin's part of a scan. Whatever it does, its updates get a state, and the next plugin does not notice.
+
+use super::{ChunkError, Chunks};
+use farrier_agent_core::{Finding, PluginTag, Verdict, Verdicts};
+use farrier_protocol::assignment::AssignedCatalog;
+use farrier_protocol::catalog::Chunk;
+use farrier_protocol::{ComplianceState, UpdateId};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// A plugin that can be asked. After a failure the next question goes to a fresh one, up to a limit.
+pub(crate) trait Guest {
+    /// The catalogs that concern this client.
+    fn scopes(&mut self) -> Result<Vec<String>, String>;
+    /// Exactly one state for each of these rules.
+    fn evaluate(&mut self, rules: &[u8], expected: usize) -> Result<Vec<ComplianceState>, String>;
+    /// Why the update of this rule has its state.
+    fn explain(&mut self, rule: &[u8]) -> Result<Vec<Finding>, String>;
+}
+
+impl Guest for farrier_runtime::Scan {
+    fn scopes(&mut self) -> Result<Vec<String>, String> {
+        farrier_runtime::Scan::scopes(self).map_err(|error| error.to_string())
+    }
+
+    fn evaluate(&mut self, rules: &[u8], expected: usize) -> Result<Vec<ComplianceState>, String> {
+        farrier_runtime::Scan::evaluate(self, rules, expected).map_err(|error| error.to_string())
+    }
+
+    fn explain(&mut self, rule: &[u8]) -> Result<Vec<Finding>, String> {
+        let findings = farrier_runtime::Scan::explain(self, rule).map_err(|error| error.to_string())?;
+        let finding = |finding: farrier_runtime::Finding| Finding {
+            subject: finding.subject.into(),
+            state: finding.state,
+            detail: finding.detail.into(),
+        };
+        Ok(findings.into_iter().map(finding).collect())
+    }
+}
+
+/// What all plugins of a scan found together.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// The verdicts.
+    pub(crate) verdicts: Verdicts,
+    /// How many updates were looked at.
+    pub(crate) evaluated: u32,
+    /// Content was missing: it has to be fetched again.
+    pub(crate) incomplete: bool,
+    /// The names of all updates that are not `NotRequired`, if somebody wants to read them.
+    pub(crate) names: Option<BTreeMap<UpdateId, Box<str>>>,
+}
+
+impl Tally {
+    /// Nothing found yet.
+    pub(crate) fn new(with_names: bool) -> Self {
+        Self { names: with_names.then(BTreeMap::new), ..Self::default() }
+    }
+}
+
+/// One plugin's part of a scan.
+pub(crate) struct PluginScan<'a, 'c> {
+    name: &'a str,
+    tag: PluginTag,
+    chunks: &'a mut Chunks<'c>,
+    tally: &'a mut Tally,
+    asked: u32,
+    failed: u32,
+    first_failure: Option<String>,
+    /// With several scopes an update can be in several catalogs, and is to be counted once.
+    seen: Option<Vec<UpdateId>>,
+}
+
+impl<'a, 'c> PluginScan<'a, 'c> {
+    /// The part of the plugin with this name.
+    pub(crate) fn new(name: &'a str, chunks: &'a mut Chunks<'c>, tally: &'a mut Tally) -> Self {
+        let tag = PluginTag::of(name);
+        Self { name, tag, chunks, tally, asked: 0, failed: 0, first_failure: None, seen: None }
+    }
+
+    /// Asks the plugin about every catalog that concerns this client. Returns what went wrong, empty if nothing did.
+    pub(crate) fn run<'b>(
+        mut self,
+        guest: &mut impl Guest,
+        catalogs: impl Iterator<Item = &'b AssignedCatalog>,
+    ) -> String {
+        let scopes = match guest.scopes() {
+            Ok(scopes) => scopes,
+            Err(reason) => return self.fail(&reason, false),
+        };
+        self.seen = (scopes.len() > 1).then(Vec::new);
+        let mut concerned = catalogs.filter(|catalog| scopes.iter().any(|scope| *scope == *catalog.scope)).peekable();
+        if concerned.peek().is_none() {
+            return format!("the site has no catalog for {}", scopes.join(", "));
+        }
+        for catalog in concerned {
+            self.catalog(guest, catalog);
+        }
+        self.finish()
+    }
+
+    /// The plugin cannot even be asked which updates concern this client; perhaps because content is missing.
+    pub(crate) fn fail(mut self, reason: &str, incomplete: bool) -> String {
+        self.tally.incomplete |= incomplete;
+        self.lose(reason);
+        self.finish()
+    }
+
+    fn catalog(&mut self, guest: &mut impl Guest, catalog: &AssignedCatalog) {
+        let chunks = match self.chunks.catalog(&catalog.digest) {
+            Ok(catalog) => catalog.chunks,
+            Err(error) => return self.lose_part(catalog, &error),
+        };
+        for entry in &chunks {
+            let chunk = match self.chunks.chunk(entry) {
+                Ok(chunk) => chunk,
+                Err(error) => {
+                    self.lose_part(catalog, &error);
+                    continue;
+                }
+            };
+            self.asked += 1;
+            match self.seen.as_mut() {
+                Some(seen) => seen.extend(chunk.updates()),
+                None => self.tally.evaluated += chunk.updates().len() as u32,
+            }
+            let failure = ask(guest, &chunk, self.name, self.tag, self.tally);
+            if let Some(reason) = failure {
+                self.failed += 1;
+                self.first_failure.get_or_insert(reason);
+            }
+        }
+    }
+
+    fn lose_part(&mut self, catalog: &AssignedCatalog, error: &ChunkError) {
+        self.tally.incomplete |= matches!(error, ChunkError::Unavailable(_));
+        self.lose(&format!("{}: {error}", catalog.target));
+    }
+
+    /// The rest of the plugin's updates cannot be named.
+    fn lose(&mut self, reason: &str) {
+        self.tally.verdicts.fail_blindly(self.tag, &why(self.name, reason));
+        self.first_failure.get_or_insert_with(|| reason.to_owned());
+    }
+
+    fn finish(self) -> String {
+        if let Some(mut seen) = self.seen {
+            seen.sort_unstable();
+            seen.dedup();
+            self.tally.evaluated += seen.len() as u32;
+        }
+        match self.first_failure {
+            Some(reason) if self.failed > 1 => format!("{} of {} chunks: {reason}", self.failed, self.asked),
+            Some(reason) => reason,
+            None => String::new(),
+        }
+    }
+}
+
+/// Asks about one chunk. Returns why the plugin failed, if it did; then every update of the chunk is `Unknown`.
+fn ask(guest: &mut impl Guest, chunk: &Chunk<'_>, name: &str, tag: PluginTag, tally: &mut Tally) -> Option<String> {
+    let count = chunk.updates().len();
+    let states = match guest.evaluate(chunk.rules, count) {
+        Ok(states) => states,
+        Err(reason) => {
+            tally.verdicts.fail(tag, chunk.updates(), &why(name, &reason));
+            collect_names(tally, chunk, |_| true);
+            return Some(reason);
+        }
+    };
+    let mut failure = None;
+    for ((update, rule), state) in chunk.updates().zip(chunk.rules()).zip(&states) {
+        let findings = match state {
+            ComplianceState::NotRequired => continue,
+            ComplianceState::Installed => Rc::default(),
+            ComplianceState::Required | ComplianceState::Unknown => match guest.explain(rule) {
+                Ok(findings) => findings.into(),
+                Err(reason) => {
+                    let findings = why(name, &reason);
+                    failure.get_or_insert(reason);
+                    findings
+                }
+            },
+        };
+        tally.verdicts.add(update, Verdict { state: *state, plugin: tag, findings });
+    }
+    collect_names(tally, chunk, |index| states[index] != ComplianceState::NotRequired);
+    failure
+}
+
+fn collect_names(tally: &mut Tally, chunk: &Chunk<'_>, wanted: impl Fn(usize) -> bool) {
+    if let Some(names) = &mut tally.names {
+        let all = chunk.updates().zip(chunk.names.lines()).enumerate();
+        names.extend(all.filter(|(index, _)| wanted(*index)).map(|(_, (update, name))| (update, name.into())));
+    }
+}
+
+/// The finding of updates that a plugin failed on.
+fn why(plugin: &str, reason: &str) -> Rc<[Finding]> {
+    Rc::new([Finding { subject: plugin.into(), state: ComplianceState::Unknown, detail: reason.into() }])
+}

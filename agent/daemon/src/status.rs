@@ -1,0 +1,113 @@
+//! Where this client stands.
+
+use crate::agent::Agent;
+use crate::clock::{Moment, now};
+use crate::identity::Identity;
+use crate::session::Session;
+use farrier_protocol::UnixTime;
+use farrier_protocol::assignment::Assignment;
+use farrier_protocol::state_message::ScanResult;
+use farrier_spool::Blob;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+
+/// Where this client stands.
+pub(crate) struct Status {
+    identity: Identity,
+    last_contact: Option<UnixTime>,
+    last_scan: Option<ScanResult>,
+    assignment: Option<Box<Assignment>>,
+    unsent: u64,
+}
+
+/// The status, or nothing where this endpoint is not enrolled.
+pub(crate) fn status(agent: &Agent) -> anyhow::Result<Option<Status>> {
+    if Identity::load(&agent.layout.identity())?.is_none() {
+        return Ok(None);
+    }
+    let mut session = agent.session()?;
+    Status::of(&mut session).map(Some)
+}
+
+impl Status {
+    fn of(session: &mut Session<'_>) -> anyhow::Result<Self> {
+        let contact = std::fs::read_to_string(session.agent.layout.last_contact()).ok();
+        let scan = session.spool.blob(Blob::Scan)?;
+        Ok(Self {
+            identity: session.identity.clone(),
+            last_contact: contact.and_then(|text| text.trim().parse().ok()),
+            last_scan: scan.and_then(|bytes| farrier_protocol::decode(&bytes).ok()),
+            assignment: session.policy()?.map(|policy| policy.assignment),
+            unsent: session.spool.stream()?.unsent(),
+        })
+    }
+
+    /// The status for programs.
+    pub(crate) fn json(status: Option<&Self>) -> Value {
+        let Some(status) = status else { return json!({ "enrolled": false }) };
+        let scan = status.last_scan.as_ref().map(|scan| {
+            let plugins = scan.plugins.iter().map(|plugin| {
+                let error = Some(plugin.error.as_str()).filter(|error| !error.is_empty());
+                json!({ "name": plugin.name, "version": plugin.version, "error": error })
+            });
+            json!({
+                "scanned_at": scan.scanned_at,
+                "assignment_version": scan.assignment_version,
+                "evaluated": scan.evaluated,
+                "plugins": plugins.collect::<Vec<_>>(),
+            })
+        });
+        json!({
+            "enrolled": true,
+            "client": status.identity.client.to_string(),
+            "site": status.identity.site,
+            "last_contact": status.last_contact,
+            "last_scan": scan,
+            "assignment_version": status.assignment.as_ref().map(|assignment| assignment.version),
+            "unsent_messages": status.unsent,
+        })
+    }
+
+    /// The status for people.
+    pub(crate) fn text(status: Option<&Self>) -> String {
+        let Some(status) = status else {
+            return "Not enrolled: run `farrier-agent enroll TOKEN`.\n".to_owned();
+        };
+        let mut lines = vec![
+            ("Client", status.identity.client.to_string()),
+            ("Site", status.identity.site.clone()),
+            ("Last contact", status.last_contact.map_or("never".to_owned(), ago)),
+            ("Last scan", status.last_scan.as_ref().map_or("never".to_owned(), |scan| ago(scan.scanned_at))),
+            ("Assignment", status.assignment.as_ref().map_or("none yet".to_owned(), |it| describe(it))),
+            ("Unsent messages", status.unsent.to_string()),
+        ];
+        for plugin in status.last_scan.iter().flat_map(|scan| &scan.plugins) {
+            let error = if plugin.error.is_empty() { "ok" } else { &plugin.error };
+            lines.push(("Plugin", format!("{} {}: {error}", plugin.name, plugin.version)));
+        }
+        let mut text = String::new();
+        for (name, value) in lines {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{name:<16} {value}");
+        }
+        text
+    }
+}
+
+fn describe(assignment: &Assignment) -> String {
+    let (plugins, catalogs) = (assignment.plugins.len(), assignment.catalogs.len());
+    let issued_at = Moment(assignment.issued_at);
+    format!("version {}, issued {issued_at}, plugins: {plugins}, catalogs: {catalogs}", assignment.version)
+}
+
+fn ago(time: UnixTime) -> String {
+    let seconds = now().saturating_sub(time);
+    let (amount, unit) = match seconds {
+        ..0 => return Moment(time).to_string(),
+        0..120 => (seconds, "s"),
+        120..7_200 => (seconds / 60, "min"),
+        7_200..172_800 => (seconds / 3_600, "h"),
+        _ => (seconds / 86_400, "days"),
+    };
+    format!("{} ({amount} {unit} ago)", Moment(time))
+}

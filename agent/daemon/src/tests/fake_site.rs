@@ -1,0 +1,361 @@
+//! A site of a few threads: TLS, HTTP/1.1, and a state that tests change behind its back.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use farrier_protocol::assignment::{AssignedCatalog, AssignedPlugin, Assignment, Schedule};
+use farrier_protocol::catalog::{Catalog, Chunk, ChunkEntry};
+use farrier_protocol::enrollment::{EnrollmentReply, EnrollmentRequest, EnrollmentToken};
+use farrier_protocol::state_message::{Inventory, ScanResult, StateBatch, StateMessage, StateReply, bounded};
+use farrier_protocol::{ClientId, ComplianceState, Digest, UpdateId, paths};
+use farrier_runtime::Manifest;
+use farrier_trust::{Index, RepositoryKey, Target};
+use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+pub(super) const CLIENT: ClientId = ClientId([0xC1; 16]);
+const SECRET: [u8; 16] = [5; 16];
+/// Rules in one chunk: few, so that small catalogs have several.
+const CHUNK_RULES: usize = 2;
+/// 2100-01-01.
+pub(super) const EXPIRES: i64 = 4_102_444_800;
+
+/// What the site knows of its one client.
+#[derive(Debug, Default)]
+pub(super) struct ClientView {
+    pub stream: Option<u64>,
+    pub last_serial: u64,
+    pub states: BTreeMap<UpdateId, ComplianceState>,
+    pub findings: Vec<(UpdateId, String, String)>,
+    pub inventory: Option<Inventory>,
+    pub scans: Vec<ScanResult>,
+}
+
+/// What tests change.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub version: u64,
+    pub plugins: Vec<AssignedPlugin>,
+    pub catalogs: Vec<AssignedCatalog>,
+    pub targets: Vec<Target>,
+    pub content: BTreeMap<Digest, Vec<u8>>,
+    pub assignment: Vec<u8>,
+    pub index: Vec<u8>,
+    pub client: ClientView,
+    /// Every request line since the test looked last.
+    pub requests: Vec<String>,
+    /// Connections are closed at once.
+    pub down: bool,
+    /// So many batches are answered with `Resend`.
+    pub resends: u32,
+    /// Certificates are made for this key instead of the client's.
+    pub certify_another_key: bool,
+}
+
+pub(super) struct FakeSite {
+    pub address: String,
+    pub key: RepositoryKey,
+    authority: Arc<Authority>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: CertificateDer<'static>,
+}
+
+impl FakeSite {
+    /// A site whose certificate is for `name`.
+    pub(super) fn start(name: &str) -> Self {
+        let authority = Arc::new(Authority::new());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("https://{}", listener.local_addr().unwrap());
+        let (shared, config) = (Arc::<Mutex<Shared>>::default(), authority.server_config(name));
+        let site =
+            Self { address, key: RepositoryKey::from_secret(&[7; 32]).unwrap(), authority, shared: shared.clone() };
+        let authority = site.authority.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (shared, config, authority) = (shared.clone(), config.clone(), authority.clone());
+                std::thread::spawn(move || serve(stream.unwrap(), &config, &authority, &shared));
+            }
+        });
+        site
+    }
+
+    pub(super) fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap()
+    }
+
+    /// The requests since the last call.
+    pub(super) fn take_requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared().requests)
+    }
+
+    pub(super) fn token_for(&self, authority: Digest) -> String {
+        let (site, repository) = (self.address.clone(), self.key.root().0);
+        let token = EnrollmentToken { site, authority, repository, secret: SECRET };
+        BASE64_URL_SAFE_NO_PAD.encode(farrier_protocol::encode(&token).unwrap())
+    }
+
+    pub(super) fn token(&self) -> String {
+        self.token_for(Digest::of(&self.authority.certificate))
+    }
+
+    /// Assigns a built plugin of `plugins/dist`.
+    pub(super) fn add_plugin(&self, name: &str, read: &[&str]) {
+        let file = format!("{}/../../plugins/dist/{name}.wasm", env!("CARGO_MANIFEST_DIR"));
+        let component = std::fs::read(file).unwrap();
+        let manifest = Manifest::read(&component).unwrap();
+        let target = format!("plugins/{name}");
+        let digest = self.add_target(&target, component);
+        self.shared().plugins.push(AssignedPlugin {
+            name: bounded(name),
+            version: bounded(&manifest.version),
+            target: bounded(&target),
+            digest,
+            read: read.iter().map(|glob| bounded(glob)).collect(),
+        });
+    }
+
+    /// Publishes a catalog in the place of the one of this name.
+    pub(super) fn add_catalog(&self, plugin: &str, scope: &str, target: &str, updates: &[(&str, Vec<u8>)]) {
+        let chunks = updates.chunks(CHUNK_RULES).map(|updates| self.add_chunk(updates)).collect();
+        let digest = self.add_target(target, farrier_protocol::encode(&Catalog { chunks }).unwrap());
+        let catalogs = &mut self.shared().catalogs;
+        catalogs.retain(|catalog| *catalog.target != *target);
+        let (plugin, scope, target) = (bounded(plugin), bounded(scope), bounded(target));
+        catalogs.push(AssignedCatalog { plugin, scope, target, digest });
+    }
+
+    /// Signs what was added and assigns it.
+    pub(super) fn publish(&self) {
+        self.publish_until(EXPIRES);
+    }
+
+    pub(super) fn publish_until(&self, expires: i64) {
+        let mut shared = self.shared();
+        shared.version += 1;
+        let (version, targets) = (shared.version, shared.targets.clone());
+        shared.index = self.key.sign(&Index { version, expires, targets }).unwrap();
+        let assignment = Assignment {
+            client: CLIENT,
+            version,
+            issued_at: 1_700_000_000,
+            schedule: Schedule { poll_seconds: 900, scan_seconds: 3_600 },
+            plugins: shared.plugins.iter().cloned().collect(),
+            catalogs: shared.catalogs.iter().cloned().collect(),
+        };
+        shared.assignment = farrier_protocol::encode(&assignment).unwrap();
+    }
+
+    /// Changes the assignment without anybody's signature, as whoever has the site's TLS key could.
+    pub(super) fn tamper_assignment(&self, change: impl FnOnce(&mut Assignment)) {
+        let mut shared = self.shared();
+        let mut assignment: Assignment = farrier_protocol::decode(&shared.assignment).unwrap();
+        change(&mut assignment);
+        shared.assignment = farrier_protocol::encode(&assignment).unwrap();
+    }
+
+    fn add_target(&self, name: &str, content: Vec<u8>) -> Digest {
+        let target = Target { name: name.into(), digest: Digest::of(&content), length: content.len() as u64 };
+        let (digest, mut shared) = (target.digest, self.shared());
+        shared.targets.retain(|target| target.name != name);
+        shared.targets.push(target);
+        shared.content.insert(digest, content);
+        digest
+    }
+
+    fn add_chunk(&self, updates: &[(&str, Vec<u8>)]) -> ChunkEntry {
+        let ids: Vec<u8> = updates.iter().flat_map(|(name, _)| UpdateId::of_name(name).0).collect();
+        let rules: Vec<u8> = updates
+            .iter()
+            .flat_map(|(_, rule)| [&u16::try_from(rule.len()).unwrap().to_le_bytes()[..], rule].concat())
+            .collect();
+        let names: String = updates.iter().map(|(name, _)| format!("{name}\n")).collect();
+        let chunk = farrier_protocol::encode(&Chunk { ids: &ids, rules: &rules, names: &names }).unwrap();
+        let compressed = zstd::bulk::compress(&chunk, 3).unwrap();
+        let (digest, length) = (Digest::of(&compressed), compressed.len() as u32);
+        self.shared().content.insert(digest, compressed);
+        ChunkEntry { digest, length, rules: updates.len() as u32 }
+    }
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "Test authority");
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        Self { issuer: Issuer::new(params, key), certificate }
+    }
+
+    fn server_config(&self, name: &str) -> Arc<ServerConfig> {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().der().clone();
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.clone()).unwrap();
+        let provider = Arc::new(ring::default_provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+        let clients = clients.allow_unauthenticated().build().unwrap();
+        let chain = vec![certificate, self.certificate.clone()];
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(clients)
+            .with_single_cert(chain, PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+            .unwrap();
+        Arc::new(config)
+    }
+
+    fn enroll(&self, request: &EnrollmentRequest, another_key: bool) -> EnrollmentReply {
+        let csr = CertificateSigningRequestParams::from_der(&request.certificate_request.as_slice().into()).unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, CLIENT.to_string());
+        let certificate = match another_key {
+            true => params.signed_by(&KeyPair::generate().unwrap(), &self.issuer),
+            false => params.signed_by(&csr.public_key, &self.issuer),
+        };
+        let certificate = certificate.unwrap().der().to_vec();
+        EnrollmentReply { client: CLIENT, certificate, authority: self.certificate.to_vec() }
+    }
+}
+
+fn serve(stream: TcpStream, config: &Arc<ServerConfig>, authority: &Authority, shared: &Mutex<Shared>) {
+    if shared.lock().unwrap().down {
+        return;
+    }
+    let connection = ServerConnection::new(config.clone()).unwrap();
+    let mut stream = BufReader::new(StreamOwned::new(connection, stream));
+    while let Some((line, tag, body)) = read_request(&mut stream) {
+        let known = stream.get_ref().conn.peer_certificates().is_some();
+        let mut shared = shared.lock().unwrap();
+        let answer = shared.answer(&line, tag.as_deref(), &body, known, authority);
+        shared.requests.push(line);
+        drop(shared);
+        if stream.get_mut().write_all(&answer).is_err() {
+            return;
+        }
+    }
+}
+
+type Stream = BufReader<StreamOwned<ServerConnection, TcpStream>>;
+
+/// Request line, If-None-Match and body.
+fn read_request(stream: &mut Stream) -> Option<(String, Option<String>, Vec<u8>)> {
+    let mut request = String::new();
+    stream.read_line(&mut request).ok().filter(|length| *length > 0)?;
+    let (mut length, mut tag) = (0, None);
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.parse().ok()?,
+            "if-none-match" => tag = Some(value.to_owned()),
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).ok()?;
+    Some((request.trim_end().trim_end_matches(" HTTP/1.1").to_owned(), tag, body))
+}
+
+impl Shared {
+    fn answer(&mut self, line: &str, tag: Option<&str>, body: &[u8], known: bool, authority: &Authority) -> Vec<u8> {
+        let (_, path) = line.split_once(' ').unwrap();
+        if path == paths::ENROLL {
+            let request: EnrollmentRequest = farrier_protocol::decode(body).unwrap();
+            if request.secret != SECRET {
+                return response("403 Forbidden", "", b"The token is unknown, used or expired.");
+            }
+            let reply = authority.enroll(&request, self.certify_another_key);
+            return response("200 OK", "", &farrier_protocol::encode(&reply).unwrap());
+        }
+        if !known {
+            return response("401 Unauthorized", "", b"A client certificate of this site is needed.");
+        }
+        match path {
+            paths::ASSIGNMENT => document(&self.assignment, tag),
+            paths::INDEX => document(&self.index, tag),
+            paths::STATE_MESSAGES => {
+                let reply = self.client.take(body, &mut self.resends);
+                response("200 OK", "", &farrier_protocol::encode(&reply).unwrap())
+            }
+            _ => {
+                let digest = path.strip_prefix("/repository/targets/").and_then(|digest| digest.parse().ok());
+                match digest.and_then(|digest: Digest| self.content.get(&digest)) {
+                    Some(content) => response("200 OK", "", content),
+                    None => response("404 Not Found", "", b"There is no such content."),
+                }
+            }
+        }
+    }
+}
+
+impl ClientView {
+    fn take(&mut self, body: &[u8], resends: &mut u32) -> StateReply {
+        let batch: StateBatch = farrier_protocol::decode(body).unwrap();
+        let begins = batch.first_serial == 1 && self.stream != Some(batch.stream);
+        let fits = self.stream == Some(batch.stream) && batch.first_serial <= self.last_serial + 1;
+        if *resends > 0 || !(begins || fits) {
+            *resends = resends.saturating_sub(1);
+            return StateReply::Resend;
+        }
+        if begins {
+            (self.stream, self.last_serial) = (Some(batch.stream), 0);
+        }
+        for (serial, message) in (batch.first_serial..).zip(batch.messages) {
+            if serial > self.last_serial {
+                self.last_serial = serial;
+                self.apply(message);
+            }
+        }
+        StateReply::Acknowledged { through: self.last_serial }
+    }
+
+    fn apply(&mut self, message: StateMessage) {
+        match message {
+            StateMessage::Reset => {
+                self.states.clear();
+                self.findings.clear();
+            }
+            StateMessage::Inventory(inventory) => self.inventory = Some(*inventory),
+            StateMessage::Compliance(compliance) => {
+                self.findings.retain(|(update, ..)| *update != compliance.update);
+                match compliance.state {
+                    ComplianceState::NotRequired => drop(self.states.remove(&compliance.update)),
+                    state => drop(self.states.insert(compliance.update, state)),
+                }
+            }
+            StateMessage::Finding(finding) => {
+                self.findings.push((finding.update, finding.subject.to_string(), finding.detail.to_string()));
+            }
+            StateMessage::Scan(scan) => self.scans.push(*scan),
+        }
+    }
+}
+
+fn document(bytes: &[u8], tag: Option<&str>) -> Vec<u8> {
+    let current = format!("\"{}\"", Digest::of(bytes));
+    match bytes {
+        [] => response("503 Service Unavailable", "", b"The site has published nothing yet."),
+        _ if tag == Some(&current) => response("304 Not Modified", &current, b""),
+        _ => response("200 OK", &current, bytes),
+    }
+}
+
+fn response(status: &str, tag: &str, body: &[u8]) -> Vec<u8> {
+    let length = if status.starts_with("304") { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+    let tag = if tag.is_empty() { String::new() } else { format!("etag: {tag}\r\n") };
+    [format!("HTTP/1.1 {status}\r\n{length}{tag}\r\n").as_bytes(), body].concat()
+}

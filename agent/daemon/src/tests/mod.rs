@@ -1,0 +1,133 @@
+//! The agent against a site on loopback that can be told to misbehave.
+
+mod enrolling;
+mod fake_site;
+mod polling;
+mod reporting;
+mod running;
+mod scanning;
+
+use crate::agent::Agent;
+use crate::assess::{Assessment, assess};
+use crate::config::{Config, LimitsConfig, PluginsConfig, ScheduleConfig};
+use crate::enroll::enroll;
+use crate::fetch::{Polled, poll};
+use crate::progress::Progress;
+use crate::report::send;
+use fake_site::FakeSite;
+use farrier_dpkg_rules::{Binary, encode};
+use farrier_protocol::{ComplianceState, UpdateId};
+use farrier_runtime::Compiler;
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+const SCOPE: &str = "debian/bookworm/amd64";
+const OPENSSL: &str = "bookworm/openssl/3.0.17-1";
+const ZLIB: &str = "bookworm/zlib/1.2.13-1";
+const BASH: &str = "bookworm/bash/5.2-2";
+
+const STATUS: &str = "Package: libssl3\nStatus: install ok installed\nArchitecture: amd64\nVersion: 3.0.15-1\n\n\
+    Package: zlib1g\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.2.13-1\n";
+
+/// A site, an endpoint and its agent.
+struct World {
+    site: FakeSite,
+    agent: Agent,
+    folder: TempDir,
+}
+
+impl World {
+    /// An endpoint that is no client yet; the site has published nothing.
+    fn new() -> Self {
+        let (site, folder) = (FakeSite::start("127.0.0.1"), tempfile::tempdir().unwrap());
+        let root = folder.path().join("root");
+        write(&root, "etc/hostname", "web-1\n");
+        write(&root, "etc/os-release", "ID=debian\nVERSION_CODENAME=bookworm\nPRETTY_NAME=\"Debian 12\"\n");
+        write(&root, "var/lib/dpkg/status", STATUS);
+        write(&root, "var/lib/dpkg/arch", "amd64\n");
+        let config = Config {
+            data: folder.path().join("data"),
+            root,
+            plugins: PluginsConfig { read: vec!["/etc/*".into(), "/var/lib/dpkg/*".into()] },
+            schedule: ScheduleConfig::default(),
+            limits: LimitsConfig::default(),
+        };
+        let mut agent = Agent::open(config, Progress::silent()).unwrap();
+        agent.compiler = Compiler::InProcess;
+        Self { site, agent, folder }
+    }
+
+    /// A client of a site that published the dpkg plugin and a catalog of three updates.
+    fn enrolled() -> Self {
+        let world = Self::new();
+        let token = world.site.token();
+        wait(enroll(&world.agent, &token, false)).unwrap();
+        world.site.add_plugin("dpkg", &["/etc/os-release", "/var/lib/dpkg/*"]);
+        world.site.add_catalog("dpkg", SCOPE, "catalogs/bookworm/amd64", &debian_updates());
+        world.site.publish();
+        world
+    }
+
+    /// Writes a file of the endpoint.
+    fn write(&self, path: &str, content: &str) {
+        write(&self.agent.config.root, path, content);
+    }
+
+    fn poll(&self) -> anyhow::Result<Polled> {
+        let mut session = self.agent.session()?;
+        let site = session.site()?;
+        wait(poll(&mut session, &site))
+    }
+
+    fn scan(&self) -> anyhow::Result<Assessment> {
+        assess(&mut self.agent.session()?, true)
+    }
+
+    fn send(&self) -> anyhow::Result<u64> {
+        let session = self.agent.session()?;
+        let site = session.site()?;
+        wait(send(&session, &site))
+    }
+
+    /// Polls, scans and reports.
+    fn round(&self) -> Assessment {
+        self.poll().unwrap();
+        let assessment = self.scan().unwrap();
+        self.send().unwrap();
+        assessment
+    }
+
+    /// What the site holds of this client, by name.
+    fn reported(&self, name: &str) -> Option<ComplianceState> {
+        self.site.shared().client.states.get(&UpdateId::of_name(name)).copied()
+    }
+}
+
+/// The updates of the test catalog: one that is older here, one that is here, one that is not.
+fn debian_updates() -> Vec<(&'static str, Vec<u8>)> {
+    vec![(OPENSSL, rule("libssl3", "3.0.17-1")), (ZLIB, rule("zlib1g", "1.2.13-1")), (BASH, rule("bash", "5.2-2"))]
+}
+
+fn rule(package: &str, version: &str) -> Vec<u8> {
+    let binary = Binary { name: package.as_bytes(), version: version.as_bytes(), all: false, above: None };
+    encode(version, "amd64", [binary]).unwrap()
+}
+
+fn write(root: &Path, path: &str, content: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+fn wait<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+/// An error with its causes, as a person reads it.
+fn words<T>(outcome: anyhow::Result<T>) -> String {
+    match outcome {
+        Ok(_) => panic!("this was to fail"),
+        Err(error) => format!("{error:#}"),
+    }
+}

@@ -1,0 +1,180 @@
+//! Publications: what the repository holds, and what the management point hands out of it.
+
+use super::{Database, now};
+use farrier_protocol::UpdateId;
+use farrier_protocol::assignment::{AssignedCatalog, AssignedPlugin, MAX_CATALOGS, MAX_PLUGINS};
+use futures_util::TryStreamExt as _;
+use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
+
+/// Publications that are kept: the current one, and the one before it for clients in the middle of fetching it.
+const KEPT_PUBLICATIONS: i64 = 2;
+
+/// One version of the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// Its version, which grows.
+    pub version: u64,
+    /// When it was made.
+    pub published_at: i64,
+    /// When its index expires.
+    pub expires_at: i64,
+    /// The signed index.
+    pub signed_index: Vec<u8>,
+    /// What clients are assigned of it.
+    pub content: PublishedContent,
+}
+
+/// What every client of the site is assigned.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedContent {
+    /// The plugins.
+    pub plugins: heapless::Vec<AssignedPlugin, MAX_PLUGINS>,
+    /// The catalogs.
+    pub catalogs: heapless::Vec<AssignedCatalog, MAX_CATALOGS>,
+}
+
+/// A software update as a catalog needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogUpdate {
+    /// Its id.
+    pub id: UpdateId,
+    /// Its name.
+    pub name: String,
+    /// The source package's version.
+    pub version: String,
+    /// Its binary packages, sorted.
+    pub packages: Vec<CatalogPackage>,
+}
+
+/// A binary package as a catalog needs it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CatalogPackage {
+    /// Its name.
+    pub name: String,
+    /// Its Debian architecture, or `all`.
+    pub architecture: String,
+    /// Its version.
+    pub version: String,
+}
+
+impl Database {
+    /// The updates of a suite that are not expired, sorted by name: equal content always comes in equal order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn catalog_updates(&self, suite: i64) -> Result<Vec<CatalogUpdate>, sqlx::Error> {
+        let mut rows = sqlx::query(
+            "SELECT u.id, u.update_id, u.name, u.version, p.name AS package, p.architecture, p.version AS package_version \
+             FROM software_updates u JOIN packages p ON p.software_update_id = u.id \
+             WHERE u.suite_id = $1 AND u.expired_at IS NULL ORDER BY u.id",
+        )
+        .bind(suite)
+        .fetch(&self.pool);
+        let mut updates: Vec<CatalogUpdate> = Vec::new();
+        let mut last_row = None;
+        while let Some(row) = rows.try_next().await? {
+            let id: i64 = row.try_get("id")?;
+            if last_row.replace(id) != Some(id) {
+                let update_id: &[u8] = row.try_get("update_id")?;
+                updates.push(CatalogUpdate {
+                    id: UpdateId::from_slice(update_id).ok_or_else(|| sqlx::Error::Decode("no update id".into()))?,
+                    name: row.try_get("name")?,
+                    version: row.try_get("version")?,
+                    packages: Vec::new(),
+                });
+            }
+            let package = CatalogPackage {
+                name: row.try_get("package")?,
+                architecture: row.try_get("architecture")?,
+                version: row.try_get("package_version")?,
+            };
+            if let Some(update) = updates.last_mut() {
+                update.packages.push(package);
+            }
+        }
+        updates.iter_mut().for_each(|update| update.packages.sort_unstable());
+        updates.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(updates)
+    }
+
+    /// The current publication and the one before it, the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn publications(&self) -> Result<Vec<Publication>, sqlx::Error> {
+        let rows = sqlx::query("SELECT * FROM publications ORDER BY version DESC").fetch_all(&self.pool).await?;
+        rows.iter().map(Publication::of_row).collect()
+    }
+
+    /// The current publication, if anything was published yet.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn current_publication(&self) -> Result<Option<Publication>, sqlx::Error> {
+        let row = sqlx::query("SELECT * FROM publications ORDER BY version DESC LIMIT 1");
+        row.fetch_optional(&self.pool).await?.as_ref().map(Publication::of_row).transpose()
+    }
+
+    /// Makes this the current publication; of the earlier ones, the last is kept.
+    ///
+    /// # Errors
+    /// When the database fails, or its version is not new.
+    pub async fn record_publication(&self, publication: &Publication) -> Result<(), sqlx::Error> {
+        let content = farrier_protocol::encode(&publication.content).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let version = i64::try_from(publication.version).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let mut transaction = self.begin_write().await?;
+        sqlx::query(
+            "INSERT INTO publications (version, published_at, expires_at, signed_index, content) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(version)
+        .bind(publication.published_at)
+        .bind(publication.expires_at)
+        .bind(&publication.signed_index)
+        .bind(content)
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query("DELETE FROM publications WHERE version <= $1")
+            .bind(version - KEPT_PUBLICATIONS)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await
+    }
+
+    /// The synchronizations that have ended and wait for what they brought to be published.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unpublished_sync_runs(&self) -> Result<Vec<i64>, sqlx::Error> {
+        sqlx::query_scalar("SELECT id FROM sync_runs WHERE finished_at IS NOT NULL AND published_at IS NULL")
+            .fetch_all(&self.pool)
+            .await
+    }
+
+    /// Notes that what these synchronizations brought is published.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn mark_sync_runs_published(&self, runs: &[i64]) -> Result<(), sqlx::Error> {
+        for run in runs {
+            let query = sqlx::query("UPDATE sync_runs SET published_at = $1 WHERE id = $2").bind(now()).bind(*run);
+            query.execute(&self.pool).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Publication {
+    fn of_row(row: &sqlx::any::AnyRow) -> Result<Self, sqlx::Error> {
+        let damaged = |error: &dyn std::fmt::Display| sqlx::Error::Decode(format!("the publication is damaged: {error}").into());
+        let content: &[u8] = row.try_get("content")?;
+        let version: i64 = row.try_get("version")?;
+        Ok(Self {
+            version: u64::try_from(version).map_err(|error| damaged(&error))?,
+            published_at: row.try_get("published_at")?,
+            expires_at: row.try_get("expires_at")?,
+            signed_index: row.try_get("signed_index")?,
+            content: farrier_protocol::decode(content).map_err(|error| damaged(&error))?,
+        })
+    }
+}

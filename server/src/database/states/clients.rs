@@ -1,0 +1,136 @@
+//! Writing what many clients say of themselves, and how far their streams are.
+
+use super::ClientChanges;
+use crate::database::Engine;
+use crate::database::rows::{Marks, number_list, storable};
+use farrier_protocol::UnixTime;
+use farrier_protocol::state_message::{Inventory, ScanResult};
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
+use sqlx::{Any, AnyConnection, AssertSqlSafe, Executor as _};
+
+/// Rows of one statement, at most.
+const ROWS_PER_STATEMENT: usize = 500;
+
+type Bound = Query<'static, Any, AnyArguments>;
+
+/// Writes everything.
+pub(super) async fn write(
+    connection: &mut AnyConnection,
+    engine: Engine,
+    clients: &[ClientChanges<'_>],
+    now: UnixTime,
+) -> Result<(), sqlx::Error> {
+    write_streams(connection, engine, clients, now).await?;
+    forget_scans(connection, clients).await?;
+    let inventories: Vec<_> =
+        clients.iter().filter_map(|client| Some((client.client, client.changes.inventory?))).collect();
+    write_inventories(connection, engine, &inventories).await?;
+    let scans: Vec<_> = clients.iter().filter_map(|client| Some((client.client, client.changes.scan?))).collect();
+    write_scans(connection, engine, &scans, now).await?;
+    write_plugins(connection, engine, clients).await
+}
+
+async fn write_streams(
+    connection: &mut AnyConnection,
+    engine: Engine,
+    clients: &[ClientChanges<'_>],
+    now: UnixTime,
+) -> Result<(), sqlx::Error> {
+    for clients in clients.chunks(ROWS_PER_STATEMENT) {
+        let set = format!("stream = v.column2, last_serial = v.column3, last_contact_at = {now}");
+        let query = update(engine, &set, clients.len(), 3);
+        let bind = |query: Bound, client: &ClientChanges<'_>| {
+            let number = client.stream.number.map(u64::cast_signed);
+            query.bind(client.client).bind(number).bind(client.stream.last_serial.cast_signed())
+        };
+        clients.iter().fold(query, bind).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// A client that starts anew is no scanned one until it says so: without a state, an update is not `NotRequired` on it.
+async fn forget_scans(connection: &mut AnyConnection, clients: &[ClientChanges<'_>]) -> Result<(), sqlx::Error> {
+    let reset = number_list(clients.iter().filter(|client| client.changes.reset).map(|client| client.client));
+    if !reset.is_empty() {
+        let set = "scanned_at = NULL, scan_assignment = NULL, scan_evaluated = 0";
+        let sql = format!("UPDATE clients SET {set} WHERE id IN ({reset})");
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
+    }
+    Ok(())
+}
+
+async fn write_inventories(
+    connection: &mut AnyConnection,
+    engine: Engine,
+    inventories: &[(i64, &Inventory)],
+) -> Result<(), sqlx::Error> {
+    for inventories in inventories.chunks(ROWS_PER_STATEMENT) {
+        let set = "hostname = v.column2, operating_system = v.column3, machine = v.column4, agent_version = v.column5";
+        let query = update(engine, set, inventories.len(), 5);
+        let bind = |query: Bound, (client, inventory): &(i64, &Inventory)| {
+            let query = query.bind(*client).bind(text(&inventory.hostname)).bind(text(&inventory.operating_system));
+            query.bind(text(&inventory.machine)).bind(text(&inventory.agent_version))
+        };
+        inventories.iter().fold(query, bind).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+async fn write_scans(
+    connection: &mut AnyConnection,
+    engine: Engine,
+    scans: &[(i64, &ScanResult)],
+    now: UnixTime,
+) -> Result<(), sqlx::Error> {
+    for scans in scans.chunks(ROWS_PER_STATEMENT) {
+        let set = "scanned_at = v.column2, scan_assignment = v.column3, scan_evaluated = v.column4";
+        let query = update(engine, set, scans.len(), 4);
+        let bind = |query: Bound, (client, scan): &(i64, &ScanResult)| {
+            // A client's clock may be wrong, but no scan ended in the future.
+            let query = query.bind(*client).bind(scan.scanned_at.min(now));
+            query.bind(scan.assignment_version.cast_signed()).bind(i64::from(scan.evaluated))
+        };
+        scans.iter().fold(query, bind).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+async fn write_plugins(
+    connection: &mut AnyConnection,
+    engine: Engine,
+    clients: &[ClientChanges<'_>],
+) -> Result<(), sqlx::Error> {
+    let scanned =
+        number_list(clients.iter().filter(|client| client.changes.scan.is_some()).map(|client| client.client));
+    if scanned.is_empty() {
+        return Ok(());
+    }
+    let sql = format!("DELETE FROM client_plugins WHERE client_id IN ({scanned})");
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
+    let mut rows = Vec::new();
+    for ClientChanges { client, changes, .. } in clients {
+        let plugins = changes.plugins().into_iter();
+        rows.extend(plugins.map(|(name, plugin)| (*client, text(&name), text(&plugin.version), text(&plugin.error))));
+    }
+    for rows in rows.chunks(ROWS_PER_STATEMENT) {
+        let values = Marks::new(engine).rows(rows.len(), 4);
+        let sql = format!("INSERT INTO client_plugins (client_id, name, version, error) VALUES {values}");
+        let bind = |query: Bound, (client, name, version, error): &(i64, String, String, String)| {
+            query.bind(*client).bind(name.clone()).bind(version.clone()).bind(error.clone())
+        };
+        rows.iter().fold(sqlx::query(AssertSqlSafe(sql)), bind).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// An update of as many clients as there are `rows`; the first column of each is the client's row.
+fn update(engine: Engine, set: &str, rows: usize, columns: usize) -> Bound {
+    let values = Marks::new(engine).rows(rows, columns);
+    let sql = format!("UPDATE clients SET {set} FROM (VALUES {values}) AS v WHERE clients.id = v.column1");
+    sqlx::query(AssertSqlSafe(sql))
+}
+
+fn text(text: &str) -> String {
+    storable(text).into_owned()
+}

@@ -1,0 +1,127 @@
+//! One suite, one architecture: a catalog of rules.
+
+use super::chunks::ChunkWriter;
+use crate::database::{CatalogPackage, CatalogUpdate, Follow, Suite};
+use crate::repository::RepositoryFolder;
+use anyhow::{Context as _, anyhow};
+use farrier_dpkg_rules::{Binary, EncodeError};
+use farrier_protocol::Digest;
+use farrier_protocol::assignment::AssignedCatalog;
+use farrier_protocol::catalog::{Catalog, MAX_CHUNKS};
+use farrier_trust::Target;
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+/// Where the catalogs are among the targets.
+pub(super) const TARGETS: &str = "catalogs/";
+/// The plugin that understands the rules of Debian suites.
+const PLUGIN: &str = "dpkg";
+const ALL: &str = "all";
+
+/// A stored catalog.
+pub(super) struct StoredCatalog {
+    digest: Digest,
+    length: u64,
+}
+
+/// The highest version of each package that the ordinary suites of a release offer on one architecture.
+pub(super) struct OrdinaryVersions<'a>(HashMap<&'a str, &'a str>);
+
+impl<'a> OrdinaryVersions<'a> {
+    pub(super) fn of(updates: &'a [CatalogUpdate], architecture: &str) -> Self {
+        let mut highest = HashMap::<&str, &str>::new();
+        for package in updates.iter().flat_map(|update| &update.packages) {
+            if concerns(package, architecture) {
+                let version = highest.entry(&package.name).or_insert(&package.version);
+                if compare(version, &package.version) == Ordering::Less {
+                    *version = &package.version;
+                }
+            }
+        }
+        Self(highest)
+    }
+}
+
+/// Stores the chunks and the catalog of these updates, which are sorted.
+pub(super) fn build(
+    repository: &RepositoryFolder,
+    architecture: &str,
+    updates: &[CatalogUpdate],
+    follow: Follow,
+    ordinary: Option<&OrdinaryVersions<'_>>,
+) -> anyhow::Result<StoredCatalog> {
+    let mut chunks = ChunkWriter::new(repository);
+    for update in updates {
+        match rule(update, architecture, follow, ordinary) {
+            Ok(Some(rule)) => chunks.push(update.id, &update.name, &rule)?,
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(update.name, %error, "An update has no rule: no client will be assessed for it");
+            }
+        }
+    }
+    let chunks = chunks.finish()?;
+    if chunks.len() > MAX_CHUNKS {
+        return Err(anyhow!("it has {} chunks, more than {MAX_CHUNKS}", chunks.len()));
+    }
+    let bytes = farrier_protocol::encode(&Catalog { chunks })?;
+    Ok(StoredCatalog { digest: repository.put(&bytes)?, length: bytes.len() as u64 })
+}
+
+/// The catalog as a target, and as what clients are assigned.
+pub(super) fn name(
+    suite: &Suite,
+    architecture: &str,
+    catalog: &StoredCatalog,
+) -> anyhow::Result<(Target, AssignedCatalog)> {
+    let target = format!("{TARGETS}{}/{architecture}", suite.name);
+    let assigned = AssignedCatalog {
+        plugin: bounded(PLUGIN)?,
+        scope: bounded(&format!("{}/{}/{architecture}", suite.distribution, suite.release))?,
+        target: bounded(&target)?,
+        digest: catalog.digest,
+    };
+    Ok((Target { name: target, digest: catalog.digest, length: catalog.length }, assigned))
+}
+
+fn bounded<const N: usize>(text: &str) -> anyhow::Result<heapless::String<N>> {
+    heapless::String::try_from(text).map_err(|_| anyhow!("{text:?} is longer than {N} bytes")).context("a name is too long")
+}
+
+/// The rule of an update; none where it has no package for the architecture.
+fn rule(
+    update: &CatalogUpdate,
+    architecture: &str,
+    follow: Follow,
+    ordinary: Option<&OrdinaryVersions<'_>>,
+) -> Result<Option<Vec<u8>>, EncodeError> {
+    let mut packages = update.packages.iter().filter(|package| concerns(package, architecture)).peekable();
+    if packages.peek().is_none() {
+        return Ok(None);
+    }
+    let binaries = packages.map(|package| Binary {
+        name: package.name.as_bytes(),
+        version: package.version.as_bytes(),
+        all: package.architecture == ALL,
+        above: above(package, follow, ordinary).map(str::as_bytes),
+    });
+    farrier_dpkg_rules::encode(&update.version, architecture, binaries).map(Some)
+}
+
+/// How apt treats a suite that is not followed by itself: its packages concern only whoever has something newer than the
+/// ordinary suites offer, or, where even that is not wanted, nobody who has something older.
+fn above<'a>(package: &'a CatalogPackage, follow: Follow, ordinary: Option<&OrdinaryVersions<'a>>) -> Option<&'a str> {
+    match follow {
+        Follow::Always => None,
+        Follow::WhereInstalled => ordinary.map(|ordinary| ordinary.0.get(&*package.name).copied().unwrap_or("")),
+        Follow::Never => Some(&package.version),
+    }
+}
+
+fn concerns(package: &CatalogPackage, architecture: &str) -> bool {
+    package.architecture == architecture || package.architecture == ALL
+}
+
+fn compare(a: &str, b: &str) -> Ordering {
+    farrier_dpkg_rules::compare(a.as_bytes(), b.as_bytes())
+}

@@ -1,0 +1,217 @@
+// Opens every page of the console in Chromium, wide and narrow, light and dark, and fails on what a person would notice:
+// an error in the browser's log, a page that scrolls sideways, a focus one cannot see, a control without a name.
+//
+//   npm ci && node console.mjs [ADDRESS] [FOLDER]
+//
+// ADDRESS is a running console; without one, the sample (`cargo build -p farrier --example console_sample`) is started.
+// Screenshots go to FOLDER, by default `screenshots` beside this file. CHROMIUM names the browser, SAMPLE the sample.
+
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const folder = process.argv[3] ?? join(import.meta.dirname, "screenshots");
+const browserPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const flags = [
+  "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync",
+];
+const widths = [1280, 390];
+const schemes = ["light", "dark"];
+const failures = [];
+let checks = 0;
+
+function check(claim, holds, detail = "") {
+  checks += 1;
+  if (holds) return;
+  failures.push(`${claim} ${detail}`);
+  console.log(`FAILED: ${claim} ${detail}`);
+}
+
+async function startSample(...options) {
+  const target = process.env.CARGO_TARGET_DIR ?? join(import.meta.dirname, "../../target");
+  const program = process.env.SAMPLE ?? join(target, "debug/examples/console_sample");
+  const sample = spawn(program, options, { stdio: ["ignore", "pipe", "inherit"] });
+  for await (const line of createInterface({ input: sample.stdout })) {
+    if (line.startsWith("http://")) return { address: line, stop: () => sample.kill("SIGINT") };
+  }
+  throw new Error(`${program} ended without an address`);
+}
+
+// Addresses by the name of their screenshot; {update} and {client} are the first of the lists.
+const pages = {
+  overview: "/",
+  updates: "/updates",
+  "updates-filtered": "/updates?search=ssl&superseded=1&sort=title",
+  "updates-nothing": "/updates?search=nosuchpackage",
+  update: "/updates/{update}",
+  clients: "/clients",
+  client: "/clients/{client}",
+  "client-installed": "/clients/{client}?state=Installed",
+  synchronization: "/synchronization",
+  "not-found": "/updates/00000000000000000000000000000000",
+  "bad-request": "/updates?sort=colour",
+};
+const emptyPages = { "empty-overview": "/", "empty-updates": "/updates", "empty-clients": "/clients", "empty-synchronization": "/synchronization" };
+
+async function fill(address, path) {
+  if (!path.includes("{")) return path;
+  const first = async (list) => (await (await fetch(`${address}/api/${list}`)).json()).items[0].id;
+  return path.replace("{update}", await first("updates")).replace("{client}", await first("clients?sort=required"));
+}
+
+async function visit(browser, address, list, width, scheme) {
+  const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme: scheme, deviceScaleFactor: 1 });
+  const page = await context.newPage();
+  const where = (name) => `${name} at ${width} px, ${scheme}`;
+  let current = "";
+  // A refused page is logged by the browser as an error; it is what was asked for.
+  page.on("console", (message) => {
+    const refused = /not-found|bad-request/.test(current) && message.text().startsWith("Failed to load resource");
+    if (["error", "warning"].includes(message.type()) && !refused) check(`no errors: ${where(current)}`, false, message.text());
+  });
+  page.on("pageerror", (error) => check(`no exceptions: ${where(current)}`, false, error.message));
+  page.on("request", (request) => check(`nothing from elsewhere: ${where(current)}`, request.url().startsWith(address), request.url()));
+  for (const [name, path] of Object.entries(list)) {
+    current = name;
+    await page.goto(address + (await fill(address, path)));
+    check(`no layout jump: ${where(name)}`, (await shift(page)) < 0.01);
+    await page.screenshot({ path: join(folder, `${name}-${width}-${scheme}.png`), fullPage: true });
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    check(`no sideways scrolling: ${where(name)}`, overflow <= 0, `${overflow} px too wide`);
+    const unnamed = await page.evaluate(() =>
+      [...document.querySelectorAll("a, button, input:not([type=hidden]), select")]
+        .filter((element) => !(element.textContent.trim() || element.getAttribute("aria-label") || element.labels?.length))
+        .map((element) => element.outerHTML.slice(0, 80)));
+    check(`every control has a name: ${where(name)}`, unnamed.length === 0, unnamed.join(" "));
+    check(`one heading: ${where(name)}`, (await page.locator("h1").count()) === 1);
+    check(`readable text: ${where(name)}`, (await faint(page)).length === 0, (await faint(page)).join("; "));
+    await focus(page, where(name));
+  }
+  await context.close();
+}
+
+// How far content moved while the page loaded.
+const shift = (page) => page.evaluate(() => new Promise((resolve) => {
+  let sum = 0;
+  new PerformanceObserver((list) => { for (const entry of list.getEntries()) sum += entry.value; }).observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => resolve(sum), 50);
+}));
+
+// Text with less contrast than WCAG AA asks for (4.5); numbers that are 0 are faint on purpose.
+const faint = (page) => page.evaluate(() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgba = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const luminance = ([red, green, blue]) => {
+    const linear = [red, green, blue].map((c) => (c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  };
+  const ground = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const colour = rgba(getComputedStyle(at).backgroundColor);
+      if (colour[3] > 250) return colour;
+    }
+    return rgba(getComputedStyle(document.body).backgroundColor);
+  };
+  const bad = new Set();
+  for (const element of document.querySelectorAll("main *, header *")) {
+    const text = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!text || element.closest("svg, .zero, .pager span, :disabled, option")) continue;
+    if (!element.checkVisibility()) continue;
+    const [a, b] = [luminance(rgba(getComputedStyle(element).color)), luminance(ground(element))];
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (contrast < 4.5) bad.add(`${element.textContent.trim().slice(0, 30)} (${contrast.toFixed(1)})`);
+  }
+  return [...bad].slice(0, 5);
+});
+
+// Everything one can reach by the Tab key shows that it is reached.
+async function focus(page, where) {
+  await page.evaluate(() => { document.activeElement?.blur(); scrollTo(0, 0); });
+  const seen = new Set();
+  for (let step = 0; step < 14; step += 1) {
+    await page.keyboard.press("Tab");
+    const focused = await page.evaluate(() => {
+      const element = document.activeElement;
+      if (!element || element === document.body) return null;
+      const style = getComputedStyle(element);
+      const box = element.getBoundingClientRect();
+      return {
+        name: (element.getAttribute("aria-label") ?? element.textContent.trim() ?? "").slice(0, 40) || element.name,
+        visible: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 && box.width > 1 && box.bottom > 0,
+      };
+    });
+    if (!focused) break;
+    if (step === 0) check(`the first stop skips to the content: ${where}`, focused.name === "Skip to content", focused.name);
+    seen.add(focused.name);
+    check(`focus is visible: ${where}`, focused.visible, focused.name);
+  }
+  check(`the keyboard reaches controls: ${where}`, seen.size >= 5, [...seen].join(", "));
+}
+
+async function behaviour(browser, address) {
+  const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: "light" })).newPage();
+  await page.goto(`${address}/updates`);
+  await page.keyboard.press("/");
+  check("/ goes to the search", await page.evaluate(() => document.activeElement.name === "search"));
+  await page.keyboard.type("openssl");
+  await page.waitForFunction(() => location.search === "?search=openssl" && document.querySelectorAll("#results tbody tr").length === 1);
+  check("typing searches", (await page.locator("#results tbody tr").count()) === 1);
+  check("the search keeps the focus", await page.evaluate(() => document.activeElement.name === "search"));
+
+  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const light = await ground();
+  await page.locator(".theme").click();
+  const dark = await ground();
+  check("the theme can be switched", dark !== light);
+  await page.goto(`${address}/clients`);
+  check("the theme is remembered", (await ground()) === dark);
+
+  await page.goto(`${address}/synchronization`);
+  await page.locator("button.primary").click();
+  await page.waitForSelector("[data-busy] progress");
+  check("running leads back to the page", page.url() === `${address}/synchronization`);
+  await page.waitForTimeout(1500);
+  await page.screenshot({ path: join(folder, "synchronization-running.png") });
+  await page.waitForSelector("[data-busy]", { state: "detached", timeout: 30000 });
+  check("progress goes away by itself when the synchronization ends", true);
+
+  const plain = await (await browser.newContext({ viewport: { width: 1280, height: 900 }, javaScriptEnabled: false })).newPage();
+  await plain.goto(`${address}/updates`);
+  await plain.locator("input[name=search]").fill("sudo");
+  await plain.locator(".filters button").click();
+  check("searching works without JavaScript", plain.url().includes("search=sudo"), plain.url());
+  await plain.locator("th a", { hasText: "First seen" }).click();
+  check("sorting works without JavaScript", plain.url().includes("sort=first_seen") && plain.url().includes("search=sudo"), plain.url());
+  await plain.screenshot({ path: join(folder, "without-javascript.png") });
+}
+
+if (!existsSync(browserPath)) {
+  console.log(`There is no browser ${browserPath}: install chromium, or name one in CHROMIUM.`);
+  process.exit(2);
+}
+mkdirSync(folder, { recursive: true });
+const samples = [];
+const address = process.argv[2] || (samples.push(await startSample()), samples[0].address);
+const browser = await chromium.launch({ executablePath: browserPath, args: flags });
+try {
+  for (const width of widths) for (const scheme of schemes) await visit(browser, address, pages, width, scheme);
+  await behaviour(browser, address);
+  if (samples.length > 0) {
+    const empty = await startSample("--empty");
+    samples.push(empty);
+    for (const width of widths) await visit(browser, empty.address, emptyPages, width, "light");
+  }
+} finally {
+  await browser.close();
+  for (const sample of samples) sample.stop();
+}
+console.log(`${checks - failures.length} passed, ${failures.length} failed`);
+process.exit(failures.length === 0 ? 0 : 1);
