@@ -18,6 +18,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 /// Enrols this endpoint and returns who it is now.
 pub(crate) async fn enroll(agent: &Agent, token: &str, force: bool) -> anyhow::Result<Identity> {
     let token = decode_token(token)?;
+    agent.layout.create()?;
     let _lock = Lock::wait(&agent.layout.lock(), &agent.progress)?;
     let file = agent.layout.identity();
     match Identity::load(&file) {

@@ -1,15 +1,17 @@
 //! A poll: asks whether the assignment or the repository changed, and takes what is new once all of it is on disk.
 
+use crate::agent::Agent;
 use crate::policy::{Policy, StoredPolicy};
 use crate::scan::{Chunks, Scanner};
 use crate::session::Session;
 use crate::site::{Document, Site};
 use anyhow::{Context as _, ensure};
 use farrier_agent_core::assignment::Refusal;
-use farrier_protocol::Digest;
 use farrier_protocol::assignment::AssignedCatalog;
 use farrier_protocol::catalog::{ChunkEntry, MAX_CATALOG_BYTES};
+use farrier_protocol::{ClientId, Digest};
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 /// What a poll brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,49 @@ pub(crate) enum Polled {
     Unchanged,
     /// Something new, which is followed from now on.
     Adopted,
+}
+
+/// What the site answered last and everything about it is done: enough to ask whether it changed, without opening, locking
+/// or writing anything.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    client: ClientId,
+    assignment_tag: String,
+    index_tag: String,
+    spool_written_at: SystemTime,
+}
+
+impl Settled {
+    /// Closes a session. Nothing is returned where there is still something to do.
+    pub(crate) fn close(session: Session<'_>) -> Option<Self> {
+        let StoredPolicy { assignment, index } = StoredPolicy::load(&session.spool).ok()??;
+        let unsent = session.spool.stream().ok()?.unsent();
+        let (client, agent) = (session.identity.client, session.agent);
+        drop(session);
+        if unsent > 0 || assignment.tag.is_empty() || index.tag.is_empty() {
+            return None;
+        }
+        let spool_written_at = written_at(agent)?;
+        Some(Self { client, assignment_tag: assignment.tag, index_tag: index.tag, spool_written_at })
+    }
+
+    /// Polls the site: true if there is still nothing to do.
+    pub(crate) async fn is_unchanged(&self, agent: &Agent) -> anyhow::Result<bool> {
+        let identity = agent.identity()?;
+        if identity.client != self.client || written_at(agent) != Some(self.spool_written_at) {
+            return Ok(false);
+        }
+        let site = agent.site(&identity, &agent.floors(&identity)?)?;
+        let unchanged = site.assignment(Some(&self.assignment_tag)).await?.is_none()
+            && site.index(Some(&self.index_tag)).await?.is_none();
+        agent.note_contact();
+        Ok(unchanged)
+    }
+}
+
+/// When anybody wrote the spool.
+fn written_at(agent: &Agent) -> Option<SystemTime> {
+    std::fs::metadata(agent.layout.spool()).and_then(|file| file.modified()).ok()
 }
 
 /// Polls the site. On an error the client goes on with what it has.
@@ -38,7 +83,7 @@ pub(crate) async fn poll(session: &mut Session<'_>, site: &Site) -> anyhow::Resu
 async fn fetch(session: &mut Session<'_>, site: &Site, known: Option<StoredPolicy>) -> anyhow::Result<Polled> {
     let tag = |document: &Document| Some(document.tag.clone()).filter(|tag| !tag.is_empty());
     let assignment = site.assignment(known.as_ref().and_then(|known| tag(&known.assignment)).as_deref()).await?;
-    session.note_contact();
+    session.agent.note_contact();
     let index = site.index(known.as_ref().and_then(|known| tag(&known.index)).as_deref()).await?;
     let documents = match (assignment, index, known) {
         (None, None, Some(_)) => return Ok(Polled::Unchanged),

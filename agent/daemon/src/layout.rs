@@ -12,12 +12,16 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// The layout of this folder, which is made, for its owner only, where it is missing.
-    pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| {
-            format!("the data folder {} cannot be made: run as its owner or use --data", data.display())
-        })?;
-        Ok(Self { data: data.to_owned() })
+    /// The layout of this folder.
+    pub(crate) fn new(data: &Path) -> Self {
+        Self { data: data.to_owned() }
+    }
+
+    /// Makes the folder, for its owner only, where it is missing.
+    pub(crate) fn create(&self) -> anyhow::Result<()> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.data);
+        let remedy = "run as its owner or use --data";
+        made.with_context(|| format!("the data folder {} cannot be made: {remedy}", self.data.display()))
     }
 
     /// Who this client is, with its keys.

@@ -47,7 +47,7 @@ pub(crate) async fn send(session: &Session<'_>, site: &Site) -> anyhow::Result<u
     let before = spool.stream()?.unsent();
     for _ in 0..=MAX_RESTARTS {
         if send_stream(spool, site).await? {
-            session.note_contact();
+            session.agent.note_contact();
             return Ok(before);
         }
         tracing::warn!("The site asks for everything again: a new stream begins");

@@ -3,7 +3,7 @@
 use crate::agent::Agent;
 use crate::assess::assess;
 use crate::clock::{now, random};
-use crate::fetch::{Polled, poll};
+use crate::fetch::{Polled, Settled, poll};
 use crate::lock::{self, Attempt, Lock};
 use crate::report::send;
 use crate::session::Session;
@@ -70,6 +70,7 @@ pub(crate) struct Daemon<'a> {
     poll: Timer,
     scan: Timer,
     failures: u32,
+    settled: Option<Settled>,
 }
 
 impl<'a> Daemon<'a> {
@@ -77,7 +78,14 @@ impl<'a> Daemon<'a> {
     pub(crate) fn new(agent: &'a Agent) -> Self {
         let mut schedule = FIRST_SCHEDULE;
         override_schedule(&mut schedule, agent);
-        Self { agent, schedule, poll: Timer::due_now(now()), scan: Timer::due_now(now()), failures: 0 }
+        let due = Timer::due_now(now());
+        Self { agent, schedule, poll: due, scan: due, failures: 0, settled: None }
+    }
+
+    /// The poll period is over.
+    #[cfg(test)]
+    pub(crate) fn skip_to_poll(&mut self) {
+        self.poll = Timer::due_now(now());
     }
 
     fn is_due(&self) -> bool {
@@ -91,12 +99,30 @@ impl<'a> Daemon<'a> {
 
     /// Does what is due. Errors are logged, and tried again by the schedule.
     pub(crate) async fn work(&mut self) {
+        if !self.scan.is_due(now())
+            && let Some(settled) = self.settled.take()
+        {
+            match settled.is_unchanged(self.agent).await {
+                Ok(true) => {
+                    self.settled = Some(settled);
+                    return self.succeeded();
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    self.settled = Some(settled);
+                    return self.failed(&error);
+                }
+            }
+        }
         let lock = match free_lock(self.agent).await {
             Ok(lock) => lock,
             Err(error) => return self.failed(&error),
         };
         match Session::open(self.agent, lock) {
-            Ok(mut session) => self.poll_and_scan(&mut session).await,
+            Ok(mut session) => {
+                self.poll_and_scan(&mut session).await;
+                self.settled = Settled::close(session);
+            }
             Err(error) => self.failed(&error),
         }
     }

@@ -7,7 +7,6 @@ use crate::identity::Identity;
 use crate::lock::Lock;
 use crate::policy::{Policy, StoredPolicy};
 use crate::site::Site;
-use crate::tls;
 use anyhow::Context as _;
 use farrier_agent_core::clock::{last_accepted, trusted_now};
 use farrier_protocol::UnixTime;
@@ -29,7 +28,7 @@ impl<'a> Session<'a> {
     /// Opens the folder of an enrolled client.
     pub(crate) fn open(agent: &'a Agent, lock: Lock) -> anyhow::Result<Self> {
         let identity = agent.identity()?;
-        let floors = Floors::load(&agent.layout.floors(), identity.repository.0, identity.client)?;
+        let floors = agent.floors(&identity)?;
         let spool = open_spool(&agent.layout.spool(), &identity)?;
         let content = Content::open(&agent.layout.content())?;
         Ok(Self { agent, identity, spool, content, floors, _lock: lock })
@@ -37,7 +36,7 @@ impl<'a> Session<'a> {
 
     /// The site, over TLS; nothing is sent yet.
     pub(crate) fn site(&self) -> anyhow::Result<Site> {
-        Site::new(&self.identity.site, tls::enrolled(&self.identity, self.floors.accepted_time)?)
+        self.agent.site(&self.identity, &self.floors)
     }
 
     /// The time to judge expiry by.
@@ -72,14 +71,6 @@ impl<'a> Session<'a> {
         // In this order: floors above what is stored would leave an offline client with nothing to scan by.
         documents.store(&self.spool)?;
         self.raise_floors(policy)
-    }
-
-    /// The site was heard of now. For people only: no decision depends on it.
-    pub(crate) fn note_contact(&self) {
-        let noted = std::fs::write(self.agent.layout.last_contact(), now().to_string());
-        if let Err(error) = noted {
-            tracing::debug!(%error, "The time of contact could not be noted");
-        }
     }
 
     fn verify_at(&self, documents: &StoredPolicy, accept_at: Option<UnixTime>) -> anyhow::Result<Policy> {

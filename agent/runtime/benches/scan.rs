@@ -6,7 +6,7 @@
 //! On a Debian it scans this machine against the suites apt has lists of, elsewhere (or with `FARRIER_BENCH_SAMPLE=1`) a
 //! generated sample. What the sandbox costs is printed first; criterion's figures follow.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 mod catalog;
 

@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Seconds a child may take, by the clock and of the processor.
 const MAX_COMPILE_SECONDS: u64 = 60;
@@ -22,6 +22,8 @@ const MAX_ADDRESS_SPACE_BYTES: u64 = 1 << 30;
 const MAX_INPUT_BYTES: u64 = 16 << 20;
 /// Bytes of a child's message of failure.
 const MAX_MESSAGE_BYTES: u64 = 4 << 10;
+/// How often it is looked whether a child that has said everything has ended.
+const CHILD_END_PERIOD: Duration = Duration::from_millis(1);
 /// Who the child is when root starts it.
 const NOBODY: u32 = 65_534;
 
@@ -173,18 +175,17 @@ fn compile_in_child(
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| CompileError::Process("start", error))?;
-    let outcome = converse(&mut child, request(profile, component), max_bytes);
-    // Whatever came of it, the child is over.
+    let deadline = Instant::now() + Duration::from_secs(MAX_COMPILE_SECONDS);
+    let outcome = converse(&mut child, request(profile, component), max_bytes, deadline)
+        .and_then(|answer| Ok((answer, ended(&mut child, deadline)?)));
+    // Whatever came of it, the child is over; these fail if it is so already.
     let _ = child.kill();
-    let status = child.wait().map_err(|error| CompileError::Process("end", error))?;
-    let (artefact, message) = outcome?;
-    if artefact.len() > max_bytes {
-        return Err(CompileError::TooLarge { limit: max_bytes });
+    let _ = child.wait();
+    match outcome? {
+        ((artefact, _), _) if artefact.len() > max_bytes => Err(CompileError::TooLarge { limit: max_bytes }),
+        ((artefact, _), status) if status.success() && !artefact.is_empty() => Ok(artefact),
+        ((_, message), status) => Err(CompileError::Refused(last_words(&message, status))),
     }
-    if artefact.is_empty() || !message.is_empty() {
-        return Err(CompileError::Refused(last_words(&message, status)));
-    }
-    Ok(artefact)
 }
 
 // Profile id behind its length, then the component.
@@ -198,7 +199,12 @@ fn request(profile: Profile, component: &[u8]) -> Vec<u8> {
 }
 
 /// Writes the request while reading what comes back, so that no child can block its parent.
-fn converse(child: &mut Child, request: Vec<u8>, max_bytes: usize) -> Result<(Vec<u8>, Vec<u8>), CompileError> {
+fn converse(
+    child: &mut Child,
+    request: Vec<u8>,
+    max_bytes: usize,
+    deadline: Instant,
+) -> Result<(Vec<u8>, Vec<u8>), CompileError> {
     let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(CompileError::Process("open its pipes", io::ErrorKind::BrokenPipe.into()));
@@ -207,7 +213,7 @@ fn converse(child: &mut Child, request: Vec<u8>, max_bytes: usize) -> Result<(Ve
     std::thread::spawn(move || stdin.write_all(&request));
     let artefact = read_bounded(stdout, max_bytes as u64 + 1);
     let message = read_bounded(stderr, MAX_MESSAGE_BYTES);
-    Ok((receive(&artefact)?, receive(&message)?))
+    Ok((receive(&artefact, deadline)?, receive(&message, deadline)?))
 }
 
 fn read_bounded(pipe: impl Read + Send + 'static, max_bytes: u64) -> Receiver<io::Result<Vec<u8>>> {
@@ -221,11 +227,22 @@ fn read_bounded(pipe: impl Read + Send + 'static, max_bytes: u64) -> Receiver<io
     receiver
 }
 
-fn receive(pipe: &Receiver<io::Result<Vec<u8>>>) -> Result<Vec<u8>, CompileError> {
-    match pipe.recv_timeout(Duration::from_secs(MAX_COMPILE_SECONDS)) {
+fn receive(pipe: &Receiver<io::Result<Vec<u8>>>, deadline: Instant) -> Result<Vec<u8>, CompileError> {
+    match pipe.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
         Ok(bytes) => bytes.map_err(|error| CompileError::Process("answer", error)),
         Err(RecvTimeoutError::Timeout) => Err(CompileError::TimedOut),
         Err(RecvTimeoutError::Disconnected) => Err(CompileError::Process("answer", io::ErrorKind::BrokenPipe.into())),
+    }
+}
+
+// Its pipes are closed, so it ends now, or it means no good.
+fn ended(child: &mut Child, deadline: Instant) -> Result<ExitStatus, CompileError> {
+    loop {
+        match child.try_wait().map_err(|error| CompileError::Process("end", error))? {
+            Some(status) => return Ok(status),
+            None if Instant::now() >= deadline => return Err(CompileError::TimedOut),
+            None => std::thread::sleep(CHILD_END_PERIOD),
+        }
     }
 }
 

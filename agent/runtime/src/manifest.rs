@@ -142,7 +142,7 @@ fn major_minor(version: &str) -> Option<(&str, &str)> {
 }
 
 fn find_section(component: &[u8]) -> Result<&[u8], ManifestError> {
-    let mut found = None;
+    let mut sections = Vec::new();
     let mut depth = 0_usize;
     for (index, payload) in Parser::new(0).parse_all(component).enumerate() {
         let payload = match payload {
@@ -156,15 +156,15 @@ fn find_section(component: &[u8]) -> Result<&[u8], ManifestError> {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             // Only the outermost component speaks for itself, not what it embeds.
-            Payload::CustomSection(section) if depth == 0 && section.name() == SECTION => {
-                if found.replace(section.data()).is_some() {
-                    return Err(ManifestError::Ambiguous);
-                }
-            }
+            Payload::CustomSection(section) if depth == 0 && section.name() == SECTION => sections.push(section.data()),
             _ => {}
         }
     }
-    found.ok_or(ManifestError::Missing)
+    match sections[..] {
+        [section] => Ok(section),
+        [] => Err(ManifestError::Missing),
+        _ => Err(ManifestError::Ambiguous),
+    }
 }
 
 #[cfg(test)]

@@ -179,8 +179,9 @@ fn engine_error(error: &wasmtime::Error) -> LoadError {
 #[allow(unsafe_code)]
 fn deserialize(engine: &Engine, artefact: &Artefact) -> wasmtime::Result<Component> {
     // SAFETY: the engine has to be given the unaltered output of its own compiler. An `Artefact` is nothing else: it is
-    // made in two places, by `Compiler::compile` of what the compiler has just written, and by `ArtefactCache::load` of
-    // bytes that carry a MAC under the device's key, which is given only to what `compile` returned (`store`). What is
+    // made in two places, by `Compiler::compile` of what the compiler has just written, in this process or in a child
+    // that runs a program of ours, and by `ArtefactCache::load` of bytes that carry a MAC under the device's key, which
+    // only `store` computes, for what `compile` returned. What is
     // read here is the very buffer over which the MAC was computed, no file that could change in between. That artefact
     // and engine agree in version and settings is checked by the engine, and again by the profile's id under the MAC.
     unsafe { Component::deserialize(engine, artefact.bytes()) }

@@ -1,5 +1,7 @@
 //! The compiler's child process, for real: this program starts itself (which is why it brings its own `main`).
 
+#![allow(clippy::unwrap_used)]
+
 use farrier_protocol::Digest;
 use farrier_runtime::{ArtefactCache, CompileError, Compiler, Limits, Profile, Runtime, compile};
 use std::ffi::OsString;
@@ -10,6 +12,7 @@ fn main() -> ExitCode {
         Some("compile") => return served(compile::serve_child(std::io::stdin(), std::io::stdout())),
         Some("crash") => std::process::abort(),
         Some("babble") => return babble(),
+        Some("die halfway") => return die_halfway(),
         _ => {}
     }
     for profile in Profile::ALL {
@@ -18,6 +21,7 @@ fn main() -> ExitCode {
     }
     a_child_that_crashes_is_an_error();
     a_child_that_babbles_is_cut_off();
+    half_an_artefact_is_none();
     a_program_that_is_not_there_is_an_error();
     ExitCode::SUCCESS
 }
@@ -36,6 +40,12 @@ fn babble() -> ExitCode {
     use std::io::Write;
     while std::io::stdout().write_all(&[7; 4096]).is_ok() {}
     ExitCode::SUCCESS
+}
+
+fn die_halfway() -> ExitCode {
+    use std::io::Write;
+    std::io::stdout().write_all(b"half of it").unwrap();
+    std::process::abort()
 }
 
 fn child(argument: &str) -> Compiler {
@@ -75,6 +85,11 @@ fn a_child_that_crashes_is_an_error() {
 
 fn a_child_that_babbles_is_cut_off() {
     assert_eq!(refusal(&child("babble"), Profile::Native, b""), "the compiled component has more than 1048576 bytes");
+}
+
+fn half_an_artefact_is_none() {
+    let reason = refusal(&child("die halfway"), Profile::Native, b"");
+    assert!(reason.contains("it ended without an answer (signal"), "{reason}");
 }
 
 fn a_program_that_is_not_there_is_an_error() {

@@ -3,6 +3,8 @@
 //! What `plugins/hostile` can be told to do is a Rust enum, and the expectations below are matches without a wildcard;
 //! what is in `plugins/hostile/wat` is compared with a list. So a guest without a test breaks the build.
 
+#![allow(clippy::unwrap_used)]
+
 mod stage;
 
 use farrier_plugin_hostile::{Deed, Phase};
@@ -96,6 +98,14 @@ fn every_deed_in_every_phase_ends_with_its_reason() {
 }
 
 #[test]
+fn a_scan_may_be_moved_to_a_thread_of_its_own() {
+    let stage = Stage::new(Profile::Native, &Limits::default(), "nothing");
+    let mut scan = stage.scan("hostile");
+    let states = std::thread::spawn(move || scan.evaluate(RULES, 2)).join().unwrap();
+    assert_eq!(states, Ok(vec![ComplianceState::Required; 2]));
+}
+
+#[test]
 fn a_failed_guest_is_asked_nothing_more_and_a_fresh_one_goes_on() {
     for profile in Profile::ALL {
         let stage = Stage::new(profile, &Limits::default(), "evaluate:trap");
@@ -171,8 +181,10 @@ fn a_question_of_more_rules_than_a_chunk_has_is_not_asked() {
     assert_eq!(error.to_string(), "evaluate: it asked for more than 1 rules in a chunk");
 }
 
+type Test = fn(Profile);
+
 /// Every guest of `plugins/hostile/wat`, and what becomes of it.
-const WAT_GUESTS: [(&str, fn(Profile)); 8] = [
+const WAT_GUESTS: [(&str, Test); 8] = [
     ("honest", an_honest_guest_is_believed),
     ("invalid-utf8", text_that_is_not_utf8_is_nonsense),
     ("many-memories", memories_are_counted),

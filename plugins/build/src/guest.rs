@@ -40,15 +40,15 @@ pub fn build(workspace: &Workspace, toolchain: &Toolchain, name: &str) -> Result
     fs::read(&module).with_context(|| format!("reading {}", module.display()))
 }
 
+/// Beginnings of the names of variables that say how to compile.
+const SETTINGS: [&str; 5] = ["RUSTFLAGS", "CARGO_BUILD_", "CARGO_INCREMENTAL", "CARGO_PROFILE_", "CARGO_TARGET_"];
+
 /// Cargo, without what the environment says about how to compile.
 fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
-        if ["RUSTFLAGS", "CARGO_BUILD_", "CARGO_PROFILE_", "CARGO_TARGET_"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
-        {
+        if SETTINGS.iter().any(|prefix| name.starts_with(prefix)) {
             cargo.env_remove(&*name);
         }
     }

@@ -122,7 +122,8 @@ impl Order {
     /// Reads the order of the endpoint.
     pub(crate) fn read(facts: &dyn Facts) -> Result<Self, Error> {
         let text = facts.read_text(PATH)?;
-        Self::parse(text.trim()).ok_or_else(|| Error::Invalid(format!("{PATH}: `{text}` is no order")))
+        let words = text.trim();
+        Self::parse(words).ok_or_else(|| Error::Invalid(format!("{PATH}: `{words}` is no order")))
     }
 
     /// The order of these words, `deed` or `phase:deed`.

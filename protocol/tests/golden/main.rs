@@ -4,6 +4,8 @@
 //! protocol: agents in the field speak the old form. To add one, list it in `messages.rs`, run the test and append the lines
 //! it shows.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 mod bounds;
 mod chunks;
 mod messages;

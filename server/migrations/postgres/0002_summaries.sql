@@ -24,7 +24,7 @@ CREATE TABLE summaries (
 INSERT INTO summaries (id, counted_at_milliseconds, took_milliseconds) VALUES (1, 0, 0);
 
 -- What the console asks for: totals by classification, who fails to scan, and a search for a binary package.
-CREATE INDEX software_updates_classification ON software_updates (expired_at, classification, superseded_by);
+CREATE INDEX software_updates_classification ON software_updates (expired_at, classification, superseded_by, suite_id);
 CREATE INDEX client_plugins_error ON client_plugins (client_id) WHERE error <> '';
 CREATE INDEX packages_name ON packages (name);
 

@@ -23,13 +23,14 @@ macro_rules! scenarios {
 }
 
 mod clients;
+mod console;
 mod migrations;
 mod plant;
-
+mod publications;
 mod states;
 mod tokens;
 
 /// Every scenario.
 pub fn all() -> Vec<Scenario> {
-    [clients::all(), migrations::all(), states::all(), tokens::all()].concat()
+    [clients::all(), console::all(), migrations::all(), publications::all(), states::all(), tokens::all()].concat()
 }

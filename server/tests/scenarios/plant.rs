@@ -29,21 +29,27 @@ pub async fn updates(database: &Database, sources: &[&str]) -> anyhow::Result<Ve
 
 /// A configured suite without updates.
 pub async fn suite(database: &Database, name: &str) -> anyhow::Result<i64> {
-    let config = SuiteConfig {
-        name: name.to_owned(),
+    Ok(suites(database, &[name]).await?[0])
+}
+
+/// The configured suites, without updates.
+pub async fn suites(database: &Database, names: &[&str]) -> anyhow::Result<Vec<i64>> {
+    let config = |name: &&str| SuiteConfig {
+        name: (*name).to_owned(),
         distribution: "debian".to_owned(),
         release: "bookworm".to_owned(),
         mirror: "https://mirror.example.org/debian".to_owned(),
-        suite: name.to_owned(),
+        suite: (*name).to_owned(),
         components: vec!["main".to_owned()],
         architectures: vec!["amd64".to_owned()],
         keyrings: vec!["/keyring".into()],
         classification: None,
         check_valid_until: true,
     };
-    database.configure_suites(&[config]).await?;
+    database.configure_suites(&names.iter().map(config).collect::<Vec<_>>()).await?;
     let suites = database.suites().await?;
-    Ok(suites.iter().find(|suite| suite.name == name).context("the suite is not there")?.id)
+    let id = |name: &&str| Ok(suites.iter().find(|suite| suite.name == *name).context("the suite is not there")?.id);
+    names.iter().map(id).collect()
 }
 
 fn imported(source: &str) -> ImportedUpdate {

@@ -1,3 +1,4 @@
 //! What tests share: databases, mirrors, programs.
 
 pub mod engines;
+pub mod mirror;

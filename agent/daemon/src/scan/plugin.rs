@@ -190,7 +190,8 @@ fn ask(guest: &mut impl Guest, chunk: &Chunk<'_>, name: &str, tag: PluginTag, ta
 
 fn collect_names(tally: &mut Tally, chunk: &Chunk<'_>, wanted: impl Fn(usize) -> bool) {
     if let Some(names) = &mut tally.names {
-        let all = chunk.updates().zip(chunk.names.lines()).enumerate();
+        // Not `lines()`, which looks at the end of each of 66,000 names twice.
+        let all = chunk.updates().zip(chunk.names.split('\n')).enumerate();
         names.extend(all.filter(|(index, _)| wanted(*index)).map(|(_, (update, name))| (update, name.into())));
     }
 }

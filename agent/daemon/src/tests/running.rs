@@ -3,6 +3,7 @@
 use super::{OPENSSL, World, wait};
 use crate::run::Daemon;
 use farrier_protocol::ComplianceState;
+use std::fs;
 
 #[test]
 fn the_daemon_polls_scans_reports_and_then_waits_as_long_as_the_site_says() {
@@ -38,6 +39,29 @@ fn a_daemon_that_is_offline_scans_with_what_it_has_and_tries_again_soon() {
     world.site.shared().down = false;
     wait(Daemon::new(&world.agent).work());
     assert_eq!(world.reported(OPENSSL), Some(ComplianceState::Required));
+}
+
+#[test]
+fn a_poll_that_finds_nothing_new_writes_nothing_but_when_it_was() {
+    let world = World::enrolled();
+    let mut daemon = Daemon::new(&world.agent);
+    let poll = |daemon: &mut Daemon<'_>| {
+        daemon.skip_to_poll();
+        wait(daemon.work());
+    };
+    poll(&mut daemon);
+    let written = || fs::metadata(world.agent.layout.spool()).unwrap().modified().unwrap();
+    let (before, _) = (written(), world.site.take_requests());
+    poll(&mut daemon);
+    assert_eq!(world.site.take_requests(), ["GET /v1/assignment", "GET /repository/index"]);
+    assert_eq!(written(), before);
+
+    world.scan().unwrap();
+    poll(&mut daemon);
+    assert_eq!(world.site.shared().client.scans.len(), 2, "what somebody else queued is sent by the next poll");
+    world.site.publish();
+    poll(&mut daemon);
+    assert_eq!(world.site.shared().client.scans.len(), 3, "what is new is scanned for at once");
 }
 
 #[test]
