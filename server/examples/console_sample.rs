@@ -44,9 +44,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await.context("--port is taken")?;
     println!("http://{}", listener.local_addr()?);
-    axum::serve(listener, console.router())
-        .with_graceful_shutdown(async { _ = tokio::signal::ctrl_c().await })
-        .await?;
+    axum::serve(listener, console.router()).with_graceful_shutdown(async { _ = tokio::signal::ctrl_c().await }).await?;
     Ok(())
 }
 

@@ -118,8 +118,10 @@ async fn pages_and_json_say_the_same() {
     assert_eq!(overview["clients"]["total"], 40);
     assert_eq!(overview["site"], "Test <site>");
     let states = &overview["compliance"]["states"];
-    let all: i64 = ["Required", "Unknown", "Installed", "NotRequired"].iter().map(|state| states[state].as_i64().unwrap()).sum();
-    let pairs = overview["compliance"]["updates"].as_i64().unwrap() * overview["compliance"]["clients"].as_i64().unwrap();
+    let all: i64 =
+        ["Required", "Unknown", "Installed", "NotRequired"].iter().map(|state| states[state].as_i64().unwrap()).sum();
+    let pairs =
+        overview["compliance"]["updates"].as_i64().unwrap() * overview["compliance"]["clients"].as_i64().unwrap();
     assert_eq!(all, pairs);
     let required = overview["clients"]["required"].as_i64().unwrap();
     assert!(site.get("/").await.body.contains(&format!("<b>{required}</b></a> of 38 scanned require updates")));
@@ -161,7 +163,15 @@ async fn what_clients_and_upstreams_say_is_text() {
     let update = site.json("/api/updates").await["items"][0]["id"].as_str().unwrap().to_owned();
     let client = site.json("/api/clients?sort=required").await["items"][0]["id"].as_str().unwrap().to_owned();
     let search = "/updates?search=%3Cscript%3Ealert(1)%3C/script%3E%22%20onfocus=%22x";
-    for path in ["/", "/updates", "/clients", "/synchronization", search, &format!("/updates/{update}"), &format!("/clients/{client}")] {
+    for path in [
+        "/",
+        "/updates",
+        "/clients",
+        "/synchronization",
+        search,
+        &format!("/updates/{update}"),
+        &format!("/clients/{client}"),
+    ] {
         let answer = site.get(path).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}");
         for mark in ["<script>", "<img", "\" onfocus=", "alert(2)>"] {
@@ -222,7 +232,10 @@ async fn what_is_not_there_is_said_with_a_way_on() {
     assert!(json["error"].as_str().unwrap().contains(nobody) && json["remedy"].is_string());
     let late = site.get("/updates?page=900").await;
     assert!(late.body.contains("There is no page 900"), "{}", late.body);
-    assert_eq!(site.post("/updates", &[("sec-fetch-site", "same-origin")]).await.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(
+        site.post("/updates", &[("sec-fetch-site", "same-origin")]).await.status,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
 }
 
 #[tokio::test]
@@ -309,7 +322,10 @@ async fn a_page_runs_and_loads_only_what_is_ours() {
             assert!(!answer.body.contains(inline), "{path} holds {inline}");
         }
         let sources = answer.body.split("src=\"").skip(1).filter_map(|rest| rest.split('"').next());
-        assert!(sources.clone().count() > 0 && sources.into_iter().all(|source| source.starts_with("/assets/")), "{path}");
+        assert!(
+            sources.clone().count() > 0 && sources.into_iter().all(|source| source.starts_with("/assets/")),
+            "{path}"
+        );
     }
 }
 
@@ -324,7 +340,10 @@ async fn assets_are_kept_for_ever_under_addresses_that_change_with_them() {
         assert_eq!(answer.status, StatusCode::OK, "{asset}");
         assert_eq!(answer.headers[CACHE_CONTROL], "public, max-age=31536000, immutable", "{asset}");
         let kind = answer.headers[CONTENT_TYPE].to_str().unwrap();
-        assert!(["text/css; charset=utf-8", "text/javascript; charset=utf-8", "image/svg+xml"].contains(&kind), "{kind}");
+        assert!(
+            ["text/css; charset=utf-8", "text/javascript; charset=utf-8", "image/svg+xml"].contains(&kind),
+            "{kind}"
+        );
     }
     assert_eq!(site.get("/favicon.ico").await.status, StatusCode::OK);
 }

@@ -39,7 +39,8 @@ fn our_dependencies() -> BTreeMap<String, Vec<String>> {
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let packages = metadata["packages"].as_array().unwrap();
     let dependencies = |package: &serde_json::Value| {
-        let normal = package["dependencies"].as_array().unwrap().iter().filter(|dependency| dependency["kind"].is_null());
+        let normal =
+            package["dependencies"].as_array().unwrap().iter().filter(|dependency| dependency["kind"].is_null());
         normal.map(|dependency| text(&dependency["name"])).filter(|name| name.starts_with("farrier")).collect()
     };
     packages.iter().map(|package| (text(&package["name"]), dependencies(package))).collect()

@@ -1,5 +1,7 @@
 //! An agent that is killed at any moment loses no state message.
 
+use farrier::database::views::{ClientFilter, Compliance};
+use farrier::database::{Database, now};
 use farrier_tests::{Agent, Site, copy_of, programs, sample};
 use serde_json::Value;
 use std::path::Path;
@@ -21,7 +23,7 @@ fn the_site_ends_up_with_the_truth_however_often_the_agent_is_killed() {
         let mut scan = agent.command(&["scan"]);
         let mut process = scan.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // Each round lives a little longer than the one before, so that every step is cut somewhere.
-        std::thread::sleep(Duration::from_millis(u64::from(round)));
+        std::thread::sleep(Duration::from_millis(u64::from(2 * round)));
         process.kill().unwrap();
         process.wait().unwrap();
     }
@@ -31,7 +33,8 @@ fn the_site_ends_up_with_the_truth_however_often_the_agent_is_killed() {
     let truth = Agent::enroll(programs!(), &site, root.path()).unwrap();
     let expected = truth.scan().unwrap();
     assert_eq!(states(&told), states(&expected));
-    let [killed, unharmed] = &clients(&site)[..] else { panic!("two clients") };
+    let known = clients(&site);
+    let [killed, unharmed] = &known[..] else { panic!("two clients") };
     assert_eq!(killed, unharmed);
 }
 
@@ -39,7 +42,8 @@ fn the_site_ends_up_with_the_truth_however_often_the_agent_is_killed() {
 fn change(root: &Path, round: u32) {
     let file = root.join("var/lib/dpkg/status");
     let status = std::fs::read_to_string(&file).unwrap();
-    let (from, to) = [("3.0.15-1~deb12u1", "3.0.17-1~deb12u2"), ("3.0.17-1~deb12u2", "3.0.15-1~deb12u1")][round as usize % 2];
+    let (from, to) =
+        [("3.0.15-1~deb12u1", "3.0.17-1~deb12u2"), ("3.0.17-1~deb12u2", "3.0.15-1~deb12u1")][round as usize % 2];
     std::fs::write(&file, status.replace(from, to)).unwrap();
 }
 
@@ -47,15 +51,16 @@ fn states(scan: &Value) -> &Value {
     &scan["updates"]
 }
 
-/// What the site knows of each client: its states, as `(client, update, state)` without the client.
-fn clients(site: &Site) -> Vec<Vec<(i64, i64)>> {
+/// What the site knows of each client: the counts of its states, and the packages it requires updates of.
+fn clients(site: &Site) -> Vec<(Compliance, Vec<String>)> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let database = farrier::database::Database::open_file(&site.data().join("site.db")).await.unwrap();
-        let mut clients = std::collections::BTreeMap::<i64, Vec<(i64, i64)>>::new();
-        for (client, update, state) in database.compliance_states().await.unwrap() {
-            clients.entry(client).or_default().push((update, state));
+        let database = Database::open_file(&site.data().join("site.db")).await.unwrap();
+        let mut known = Vec::new();
+        for client in database.client_rows(&ClientFilter::default(), now()).await.unwrap().items {
+            let compliance = database.compliance(Some(client.id)).await.unwrap();
+            known.push((compliance, database.required_packages(Some(client.id)).await.unwrap()));
         }
-        clients.into_values().collect()
+        known
     })
 }

@@ -4,7 +4,7 @@ use farrier_tests::{Agent, Site, programs, sample, succeed};
 use serde_json::{Value, json};
 
 /// What apt would upgrade in the sample endpoint: held and half-installed packages too, removed ones and newer ones not.
-const REQUIRED: [&str; 6] = ["bash", "curl", "libc6", "libcurl4", "libssl3", "sudo"];
+const REQUIRED: [&str; 7] = ["bash", "curl", "libc6", "libcurl4", "libssl3", "sudo", "vim-tiny"];
 
 #[test]
 fn the_site_knows_what_the_sample_endpoint_needs() {

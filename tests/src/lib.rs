@@ -54,8 +54,16 @@ impl Site {
     /// # Errors
     /// When it does not start.
     pub fn start(programs: Programs, suites: &Path) -> anyhow::Result<Self> {
+        Self::start_on(programs, suites, free_port()?)
+    }
+
+    /// Starts it on this port.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_on(programs: Programs, suites: &Path, port: u16) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let mut site = Self { programs, folder, port: free_port()?, console: free_port()?, process: None };
+        let mut site = Self { programs, folder, port, console: free_port()?, process: None };
         let (address, listen) = (format!("https://localhost:{}", site.port), format!("127.0.0.1:{}", site.port));
         let mut init = site.command(&["init", "--address", &address, "--listen", &listen, "--console"]);
         succeed(init.arg(format!("127.0.0.1:{}", site.console)).arg("--suites").arg(suites))?;
@@ -231,7 +239,10 @@ pub fn succeed(command: &mut Command) -> anyhow::Result<String> {
 /// When it succeeds, or ends by a signal.
 pub fn fail(command: &mut Command) -> anyhow::Result<String> {
     let Output { status, stdout, stderr } = run(command)?;
-    ensure!(status.code().is_some_and(|code| code != 0), "{command:?} did not fail but ended with {status}: {stdout:?}");
+    ensure!(
+        status.code().is_some_and(|code| code != 0),
+        "{command:?} did not fail but ended with {status}: {stdout:?}"
+    );
     Ok(String::from_utf8(stderr)?)
 }
 

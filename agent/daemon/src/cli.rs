@@ -16,7 +16,7 @@ use crate::site::{Site, SiteError};
 use crate::status::{Status, status};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing::Level;
@@ -88,7 +88,8 @@ pub fn main() -> ExitCode {
         Command::Run => Level::INFO,
         _ => Level::WARN,
     };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false).init();
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false);
+    log.with_ansi(io::stderr().is_terminal()).init();
     finish(dispatch(arguments))
 }
 
@@ -133,7 +134,10 @@ fn scan(agent: &Agent, json: bool, offline: bool) -> anyhow::Result<()> {
     if let Some(network) = &network {
         site = network.block_on(contact(&mut session));
     }
-    let mut assessment = assess(&mut session, true)?;
+    let mut assessment = assess(&mut session, true).map_err(|error| match &site {
+        Err(reason) => error.context(format!("there was no poll ({reason})")),
+        Ok(_) => error,
+    })?;
     if let (Some(network), Ok(_), true) = (&network, &site, assessment.outcome.tally.incomplete) {
         // Something on disk was missing or damaged; the site has it.
         site = network.block_on(contact(&mut session));

@@ -1,4 +1,5 @@
 //! Which catalogs concern a client, and what is said where that cannot be told.
+#![allow(clippy::unwrap_used)] // In what the tests share, too.
 
 mod support;
 

@@ -30,7 +30,6 @@ pub fn commit(deed: Option<Deed>, facts: Option<&dyn Facts>) -> Result<(), Error
         }
         Some(Deed::MemoryBomb) => bomb(),
         Some(Deed::Trap) => trap(),
-        #[allow(clippy::panic)] // It is the deed.
         Some(Deed::Panic) => panic!("panicking as told"),
         Some(Deed::LogFlood) => (0..FLOOD_LINES).for_each(|_| log::info("one of a million lines")),
         Some(Deed::ReadForever) => {

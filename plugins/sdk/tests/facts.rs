@@ -1,4 +1,5 @@
 //! Reading facts: whole files, lines and os-release, from endpoints as hosts serve them.
+#![allow(clippy::unwrap_used)] // In what the tests share, too.
 
 use farrier_plugin_sdk::{Error, Facts, FakeRoot, File, FolderRoot, MAX_LINE_BYTES, OsRelease};
 

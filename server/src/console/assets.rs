@@ -47,7 +47,9 @@ pub(super) async fn asset(Path(name): Path<String>) -> Result<Response, Problem>
         path if *path == addresses.theme => (THEME, "text/javascript; charset=utf-8"),
         path if *path == addresses.script => (SCRIPT, "text/javascript; charset=utf-8"),
         path if *path == addresses.icon => (ICON, "image/svg+xml"),
-        _ => return Err(Problem::not_found(format!("There is no asset {name}."), "Reload the page that asked for it.")),
+        _ => {
+            return Err(Problem::not_found(format!("There is no asset {name}."), "Reload the page that asked for it."));
+        }
     };
     Ok(([(CONTENT_TYPE, kind), (CACHE_CONTROL, IMMUTABLE)], content).into_response())
 }

@@ -6,12 +6,8 @@ use crate::database::views::StateCounts;
 use farrier_protocol::ComplianceState;
 
 /// The order of states in charts and tables: what asks for action first.
-pub(super) const STATES: [ComplianceState; 4] = [
-    ComplianceState::Required,
-    ComplianceState::Unknown,
-    ComplianceState::Installed,
-    ComplianceState::NotRequired,
-];
+pub(super) const STATES: [ComplianceState; 4] =
+    [ComplianceState::Required, ComplianceState::Unknown, ComplianceState::Installed, ComplianceState::NotRequired];
 /// The states of updates that concern a client at all.
 const APPLICABLE: &[ComplianceState] =
     &[ComplianceState::Required, ComplianceState::Unknown, ComplianceState::Installed];

@@ -205,7 +205,8 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_by_thousands() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (66_494, "66,494"), (-1_234_567, "-1,234,567")] {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (66_494, "66,494"), (-1_234_567, "-1,234,567")]
+        {
             assert_eq!(grouped(number), text);
         }
     }
@@ -228,7 +229,9 @@ mod tests {
 
     #[test]
     fn only_all_of_them_are_a_hundred_percent() {
-        for (percent, text) in [(100.0, "100 %"), (99.99, "99.9 %"), (0.0, "0.0 %"), (0.01, "<0.1 %"), (61.26, "61.2 %")] {
+        for (percent, text) in
+            [(100.0, "100 %"), (99.99, "99.9 %"), (0.0, "0.0 %"), (0.01, "<0.1 %"), (61.26, "61.2 %")]
+        {
             assert_eq!(percentage(percent), text);
         }
     }

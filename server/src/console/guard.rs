@@ -15,7 +15,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use std::net::IpAddr;
 
-const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
+const POLICY: &str =
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -67,7 +68,8 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
         return site == "same-origin";
     }
     let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
-    let authority = origin.and_then(|origin| origin.split_once("://")).and_then(|(_, authority)| authority.parse().ok());
+    let authority =
+        origin.and_then(|origin| origin.split_once("://")).and_then(|(_, authority)| authority.parse().ok());
     authority.is_some_and(|authority: Authority| host(headers).is_some_and(|host| host == authority))
 }
 

@@ -182,6 +182,9 @@ mod tests {
     fn an_address_holds_what_a_person_typed_and_nothing_else() {
         let address = Address::new("/updates").with("search", "a&b=c \"ü\"").with("suite", "").with_page(1);
         assert_eq!(address.into_string(), "/updates?search=a%26b%3Dc+%22%C3%BC%22");
-        assert_eq!(Address::new("/updates").with("state", "Required").with_page(3).into_string(), "/updates?state=Required&page=3");
+        assert_eq!(
+            Address::new("/updates").with("state", "Required").with_page(3).into_string(),
+            "/updates?state=Required&page=3"
+        );
     }
 }

@@ -308,14 +308,15 @@ impl Database {
     }
 
     /// Whether a requested synchronization will not be done because no site process runs: nobody takes it although
-    /// nobody is at another one, or whoever took it has died.
+    /// nobody is, or just was, at another one; or whoever took it has died.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn is_sync_run_abandoned(&self, id: i64) -> Result<bool, sqlx::Error> {
         let abandoned: i64 = sqlx::query_scalar(
             "SELECT COUNT(*) FROM sync_runs WHERE id = $1 AND finished_at IS NULL AND requested_at < $2 \
-             AND NOT EXISTS (SELECT 1 FROM sync_runs busy WHERE busy.finished_at IS NULL AND busy.seen_at >= $3)",
+             AND NOT EXISTS (SELECT 1 FROM sync_runs busy WHERE busy.finished_at >= $2 \
+             OR (busy.finished_at IS NULL AND busy.seen_at >= $3))",
         )
         .bind(id)
         .bind(now() - HEARD_WITHIN_SECONDS)

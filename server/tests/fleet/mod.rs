@@ -87,13 +87,23 @@ async fn updates(pool: &AnyPool, size: Size, now: i64, dice: &mut Dice) -> anyho
     let mut known = Vec::new();
     let mut writer = UpdateWriter::default();
     for (index, source) in SOURCES.iter().enumerate() {
-        let old = writer.add(1, source.name, source.old, source.summary, Classification::Updates, source.priority, None, now - 200 * DAY);
+        let old = writer.add(
+            1,
+            source.name,
+            source.old,
+            source.summary,
+            Classification::Updates,
+            source.priority,
+            None,
+            now - 200 * DAY,
+        );
         known.push(Known { row: old, source: index, is_new: false });
         writer.packages(old, source.binaries, source.old, dice);
         if let Some((version, classification)) = source.new {
             let suite = classification as i64 + 1;
             let seen = now - DAY * dice.roll(30) - dice.roll(DAY);
-            let new = writer.add(suite, source.name, version, source.summary, classification, source.priority, None, seen);
+            let new =
+                writer.add(suite, source.name, version, source.summary, classification, source.priority, None, seen);
             writer.supersede(old, new);
             known.push(Known { row: new, source: index, is_new: true });
             writer.packages(new, source.binaries, version, dice);
@@ -339,7 +349,8 @@ impl Who {
         findings: &mut Vec<String>,
     ) {
         let source = &SOURCES[update.source];
-        let desktop_only = matches!(source.name, "firefox-esr" | "chromium" | "thunderbird" | "libreoffice" | "gnome-shell" | "cups");
+        let desktop_only =
+            matches!(source.name, "firefox-esr" | "chromium" | "thunderbird" | "libreoffice" | "gnome-shell" | "cups");
         let is_there = match source.name {
             "nginx" => self.hostname.starts_with("web"),
             "postgresql-15" => self.hostname.starts_with("db"),

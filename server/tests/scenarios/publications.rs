@@ -209,7 +209,7 @@ fn binaries(rule: &[u8]) -> anyhow::Result<Vec<String>> {
 }
 
 async fn a_changed_update_changes_a_chunk_or_two(database: Database) -> anyhow::Result<()> {
-    const UPDATES: usize = 6_000;
+    const UPDATES: usize = 9_000;
     let suite = plant::suite(&database, "bookworm").await?;
     let site = Site::new(&database)?;
     large_suite(&database, suite, UPDATES, &[]).await?;

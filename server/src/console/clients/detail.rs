@@ -56,7 +56,10 @@ async fn read(state: &State, id: &str, mut parameters: Parameters) -> Result<Cli
     parameters.finish()?;
     let Some(client) = state.database().client_detail(id).await? else {
         let message = format!("There is no client {id} on this site.");
-        return Err(Problem::not_found(message, "Search for it in the list of clients: it has another id once it enrolled again."));
+        return Err(Problem::not_found(
+            message,
+            "Search for it in the list of clients: it has another id once it enrolled again.",
+        ));
     };
     let shown = shown.or(client.row.updates.first_of(&chart::STATES)).unwrap_or(ComplianceState::Required);
     let updates_with_state = state.database().client_updates(id, shown, page).await?;

@@ -6,9 +6,7 @@ use super::super::parameters::{Address, Column, ORDERS, Parameters, Words, rever
 use super::super::problem::Problem;
 use super::super::{State, filters};
 use crate::database::now;
-use crate::database::views::{
-    ClientFilter, ClientGroup, ClientRow, ClientSort, Contact, Order, Page, StateCounts,
-};
+use crate::database::views::{ClientFilter, ClientGroup, ClientRow, ClientSort, Contact, Order, Page, StateCounts};
 use askama::Template;
 use axum::Json;
 use axum::extract::State as Shared;

@@ -49,15 +49,17 @@ pub(in super::super) async fn api(
 }
 
 async fn read(state: &State, id: &str, mut parameters: Parameters) -> Result<UpdateJson, Problem> {
-    let id: UpdateId = id
-        .parse()
-        .map_err(|error| Problem::bad_request(format!("{id:?} is no id of a software update: {error}.")))?;
+    let id: UpdateId =
+        id.parse().map_err(|error| Problem::bad_request(format!("{id:?} is no id of a software update: {error}.")))?;
     let shown = parameters.word("state", STATES)?;
     let page = parameters.page()?;
     parameters.finish()?;
     let Some(update) = state.database().update_detail(id).await? else {
         let message = format!("There is no software update {id} on this site.");
-        return Err(Problem::not_found(message, "Search for it in the list of updates: a newer version has another id."));
+        return Err(Problem::not_found(
+            message,
+            "Search for it in the list of updates: a newer version has another id.",
+        ));
     };
     let shown = shown.or(update.row.clients.first_of(&chart::STATES)).unwrap_or(ComplianceState::Required);
     let clients_with_state = state.database().update_clients(id, shown, page).await?;

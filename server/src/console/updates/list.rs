@@ -53,10 +53,7 @@ pub(in super::super) async fn api(
     Ok(Json(read(&state, parameters).await?.1))
 }
 
-async fn read(
-    state: &State,
-    parameters: Parameters,
-) -> Result<(UpdateFilter, Page<UpdateRow>, Vec<String>), Problem> {
+async fn read(state: &State, parameters: Parameters) -> Result<(UpdateFilter, Page<UpdateRow>, Vec<String>), Problem> {
     let filter = parse(parameters)?;
     let suites = state.database().suite_names().await?;
     if let Some(suite) = filter.suite.as_ref().filter(|suite| !suites.contains(suite)) {

@@ -202,9 +202,10 @@ impl Database {
     pub async fn client_rows(&self, filter: &ClientFilter, now: i64) -> Result<Page<ClientRow>, sqlx::Error> {
         let updates = Sql::new("SELECT COUNT(*) FROM software_updates WHERE expired_at IS NULL");
         let updates = updates.number(&self.pool).await?;
+        let order = format!(" ORDER BY {} {}, c.hostname, c.id", filter.sort.sql(), filter.order.sql());
         let mut sql = Sql::new(ROW);
-        conditions(sql.push(FROM), filter, now).push(" ORDER BY ").push(filter.sort.sql()).push(" ");
-        sql.push(filter.order.sql()).push(", c.hostname, c.id").page(filter.page);
+        sql.push(FROM).push(" WHERE c.id IN (SELECT c.id").push(FROM);
+        conditions(&mut sql, filter, now).push(&order).page(filter.page).push(")").push(&order);
         let rows = sql.all(&self.pool).await?;
         let items = rows.iter().map(|row| ClientRow::of(row, updates)).collect::<Result<_, _>>()?;
         let mut count = Sql::new("SELECT COUNT(*)");

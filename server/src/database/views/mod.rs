@@ -9,7 +9,9 @@ mod suites;
 mod summaries;
 mod updates;
 
-pub use clients::{ClientDetail, ClientFilter, ClientGroup, ClientPlugin, ClientRow, ClientSort, ClientUpdate, Contact};
+pub use clients::{
+    ClientDetail, ClientFilter, ClientGroup, ClientPlugin, ClientRow, ClientSort, ClientUpdate, Contact,
+};
 pub use findings::FindingRow;
 pub use overview::{
     ClassificationCounts, ClientFigures, Compliance, ContactCounts, Overview, ScanFailure, UrgentUpdate,

@@ -69,6 +69,10 @@ impl Sql {
 
     /// Appends a condition that each of the words occurs in one of the columns, whatever its case.
     pub(super) fn search(&mut self, words: &str, columns: &[&str], also: Option<&str>) -> &mut Self {
+        if words.contains('\0') {
+            // No stored text holds one, and the engines disagree about what to make of it.
+            return self.push(" AND 1 = 0");
+        }
         for word in words.split_whitespace().take(super::MAX_SEARCH_WORDS) {
             let pattern = contains(word);
             self.push(" AND (");

@@ -66,6 +66,8 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn suite_names(&self) -> Result<Vec<String>, sqlx::Error> {
-        sqlx::query_scalar("SELECT name FROM suites WHERE architectures <> '' ORDER BY name").fetch_all(&self.pool).await
+        sqlx::query_scalar("SELECT name FROM suites WHERE architectures <> '' ORDER BY name")
+            .fetch_all(&self.pool)
+            .await
     }
 }

@@ -156,3 +156,22 @@ fn day(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds)
         .map_or_else(|_| format!("second {seconds}"), |time| time.strftime("%Y-%m-%d").to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_asked_for_conditionally_only_while_it_is_valid_and_configured_the_same() {
+        let remembered = |valid_until| {
+            let validator = Validator::Etag("\"a\"".to_owned());
+            Remembered { configuration: "same".to_owned(), valid_until, validator }.to_text().unwrap()
+        };
+        for valid_until in [None, Some(now() + 60)] {
+            assert!(Remembered::parse(&remembered(valid_until), "same").is_some());
+            assert!(Remembered::parse(&remembered(valid_until), "other").is_none());
+        }
+        assert!(Remembered::parse(&remembered(Some(now() - 60)), "same").is_none());
+        assert!(Remembered::parse("no JSON", "same").is_none());
+    }
+}
