@@ -232,20 +232,23 @@ impl Clients {
             }
         }
         let start = Instant::now();
-        let senders: Vec<_> = of_client.into_iter().enumerate().map(|(number, batches)| {
-            let writer = self.writer.clone();
-            tokio::spawn(async move {
-                for batch in batches {
-                    let through = batch.first_serial - 1 + batch.messages.len() as u64;
-                    let reply = writer.commit(client(number), batch).await.unwrap();
-                    assert_eq!(reply, StateReply::Acknowledged { through });
-                }
-            })
-        });
-        let senders: Vec<_> = senders.collect();
+        let senders: Vec<_> =
+            of_client.into_iter().enumerate().map(|(number, batches)| self.client(number, batches)).collect();
         for sender in senders {
             sender.await.unwrap();
         }
         start.elapsed()
+    }
+
+    /// A client that sends its next batch when the one before is acknowledged.
+    fn client(&self, number: usize, batches: Vec<Box<StateBatch>>) -> tokio::task::JoinHandle<()> {
+        let writer = self.writer.clone();
+        tokio::spawn(async move {
+            for batch in batches {
+                let through = batch.first_serial - 1 + batch.messages.len() as u64;
+                let reply = writer.commit(client(number), batch).await.unwrap();
+                assert_eq!(reply, StateReply::Acknowledged { through });
+            }
+        })
     }
 }

@@ -1,5 +1,7 @@
 //! What the distribution point serves, and what it does not.
 
+#![allow(clippy::unwrap_used)]
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};

@@ -57,16 +57,28 @@ impl Site {
         Self::start_on(programs, suites, free_port()?)
     }
 
+    /// Starts a site that synchronizes the suites that apt uses in this root.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_of_apt(programs: Programs, root: &Path) -> anyhow::Result<Self> {
+        Self::initialize(programs, free_port()?, "--apt-root", root)
+    }
+
     /// Starts it on this port.
     ///
     /// # Errors
     /// When it does not start.
     pub fn start_on(programs: Programs, suites: &Path, port: u16) -> anyhow::Result<Self> {
+        Self::initialize(programs, port, "--suites", suites)
+    }
+
+    fn initialize(programs: Programs, port: u16, upstream: &str, path: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut site = Self { programs, folder, port, console: free_port()?, process: None };
         let (address, listen) = (format!("https://localhost:{}", site.port), format!("127.0.0.1:{}", site.port));
         let mut init = site.command(&["init", "--address", &address, "--listen", &listen, "--console"]);
-        succeed(init.arg(format!("127.0.0.1:{}", site.console)).arg("--suites").arg(suites))?;
+        succeed(init.arg(format!("127.0.0.1:{}", site.console)).arg(upstream).arg(path))?;
         site.serve()?;
         Ok(site)
     }

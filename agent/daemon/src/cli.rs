@@ -1,5 +1,4 @@
 //! The command line.
-#![allow(clippy::print_stderr)]
 
 use crate::agent::{Agent, COMPILE_COMPONENT};
 use crate::assess::assess;
@@ -46,6 +45,7 @@ enum Command {
     /// Make this endpoint a client of the site that made TOKEN (`farrier token create`).
     Enroll {
         /// The one-time token.
+        #[arg(allow_hyphen_values = true)]
         token: String,
         /// Give up the present enrolment, if there is one.
         #[arg(long)]

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use farrier_protocol::Digest;
 use farrier_protocol::enrollment::{EnrollmentReply, EnrollmentRequest, EnrollmentToken};
+use farrier_runtime::KEY_BYTES;
 use farrier_trust::RepositoryRoot;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PublicKeyData as _};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -21,21 +22,23 @@ pub(crate) async fn enroll(agent: &Agent, token: &str, force: bool) -> anyhow::R
     agent.layout.create()?;
     let _lock = Lock::wait(&agent.layout.lock(), &agent.progress)?;
     let file = agent.layout.identity();
-    match Identity::load(&file) {
-        _ if force => {}
-        Ok(None) => {}
-        Ok(Some(Identity { client, site, .. })) => bail!(
+    let before = match Identity::load(&file) {
+        Ok(Some(Identity { client, site, .. })) if !force => bail!(
             "this endpoint is already client {client} of {site}: use --force to give that up and enrol anew (the site \
              then shows it as another client)"
         ),
-        Err(error) => return Err(error),
-    }
+        // A damaged identity is what --force is for, too.
+        Err(_) if force => None,
+        before => before?,
+    };
     let key = KeyPair::generate().context("no key could be made")?;
     agent.progress.show(format_args!("Enrolling at {}", token.site));
     let site = Site::new(&token.site, tls::enrolling(token.authority)?)?;
     let reply = site.enroll(&request(&token, &key, agent)?).await;
     agent.progress.clear();
-    let identity = identity(&token, &key, reply?)?;
+    // What this device compiled stays its own, whoever it is a client of.
+    let device_key = before.map_or_else(Identity::new_device_key, |before| Ok(before.device_key))?;
+    let identity = identity(&token, &key, reply?, device_key)?;
     identity.store(&file)?;
     Ok(identity)
 }
@@ -62,7 +65,12 @@ fn request(token: &EnrollmentToken, key: &KeyPair, agent: &Agent) -> anyhow::Res
 }
 
 /// Checks the site's reply against the token and the key, and makes an identity of it.
-fn identity(token: &EnrollmentToken, key: &KeyPair, reply: EnrollmentReply) -> anyhow::Result<Identity> {
+fn identity(
+    token: &EnrollmentToken,
+    key: &KeyPair,
+    reply: EnrollmentReply,
+    device_key: [u8; KEY_BYTES],
+) -> anyhow::Result<Identity> {
     let EnrollmentReply { client, certificate, authority } = reply;
     ensure!(
         Digest::of(&authority) == token.authority,
@@ -82,7 +90,7 @@ fn identity(token: &EnrollmentToken, key: &KeyPair, reply: EnrollmentReply) -> a
         authority,
         certificate,
         key: key.serialize_der(),
-        device_key: Identity::new_device_key()?,
+        device_key,
     })
 }
 

@@ -19,6 +19,9 @@ pub const MAX_OUTBOX_MESSAGES: u64 = 16 * 1024;
 /// Memory for pages of the file, at most.
 const CACHE_BYTES: usize = 1024 * 1024;
 
+/// Unused bytes of the file from which on it is made smaller: a bad day with much to report is not to cost space for ever.
+const MAX_UNUSED_BYTES: u64 = 4 * 1024 * 1024;
+
 /// What was reported of each update that is not `NotRequired`.
 const RECORDS: TableDefinition<'_, &[u8; UpdateId::LENGTH], &[u8]> = TableDefinition::new("records");
 /// Encoded messages by serial, until the site acknowledges them.
@@ -110,7 +113,9 @@ impl Spool {
         if !file.exists() {
             Self::create(file, owner, stream)?;
         }
-        Self::start(builder().open(file), file, owner, stream)
+        let mut spool = Self::start(builder().open(file), file, owner, stream)?;
+        spool.shrink()?;
+        Ok(spool)
     }
 
     /// Opens a spool on other storage than a file; `name` is what errors call it.
@@ -300,6 +305,22 @@ impl Spool {
             })?;
         }
         Ok(spool)
+    }
+
+    fn shrink(&mut self) -> Result<(), SpoolError> {
+        let length = fs::metadata(&self.file).map_or(0, |file| file.len());
+        if length <= MAX_UNUSED_BYTES {
+            return Ok(());
+        }
+        let mut run = || {
+            let stats = self.database.begin_write()?.stats()?;
+            let used = stats.allocated_pages() * stats.page_size() as u64;
+            if length.saturating_sub(used) > MAX_UNUSED_BYTES {
+                self.database.compact()?;
+            }
+            Ok(())
+        };
+        run().map_err(|error| SpoolError::new(self.file.clone(), error))
     }
 
     fn owner(&self) -> Result<Option<ClientId>, SpoolError> {

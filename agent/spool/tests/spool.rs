@@ -119,6 +119,20 @@ fn forgotten_records_begin_a_new_stream() {
 }
 
 #[test]
+fn a_file_that_had_to_hold_much_becomes_small_again() {
+    let (_folder, file) = folder();
+    let spool = open(&file);
+    queue(&spool, &messages(10_000, 1_000));
+    drop(spool);
+    let length = || fs::metadata(&file).unwrap().len();
+    drop(open(&file));
+    assert!(length() > 10_000_000, "what is queued stays");
+    open(&file).acknowledge(FIRST_STREAM, 10_001).unwrap();
+    assert_eq!(open(&file).stream().unwrap().next_serial, 10_002);
+    assert!(length() < 1_000_000, "{}", length());
+}
+
+#[test]
 fn a_spool_in_use_says_so() {
     let (_folder, file) = folder();
     let _spool = open(&file);

@@ -9,7 +9,7 @@ use wasm_encoder::{ComponentSection, CustomSection};
 use wit_component::ComponentEncoder;
 
 /// The custom section of a component that holds its manifest, as JSON.
-pub const MANIFEST_SECTION: &str = "farrier-manifest";
+const MANIFEST_SECTION: &str = "farrier-manifest";
 
 /// A built plugin.
 #[derive(Debug, Clone)]

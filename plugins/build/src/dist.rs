@@ -1,6 +1,6 @@
 //! `plugins/dist/`: the built components, and what they were built from.
 
-use crate::{Component, PLUGINS, Toolchain, Workspace, component::hex, sources::Sources, toolchain::Compiler};
+use crate::{Component, Toolchain, Workspace, component::hex, sources::Sources, toolchain::Compiler};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -66,14 +66,19 @@ impl Dist {
     /// # Errors
     /// Which is not.
     pub fn check_sources(&self, workspace: &Workspace) -> Result<()> {
-        for name in PLUGINS {
+        let plugins = workspace.plugins()?;
+        for name in &plugins {
             let now = Sources::of(workspace, name)?.sha256;
             ensure!(
                 self.entry(name)?.sources == now,
                 "the sources of plugin {name} have changed since plugins/dist/{name}.wasm was built: run `cargo plugins`"
             );
         }
-        ensure!(self.component.len() == PLUGINS.len(), "plugins/dist/{MANIFEST} names an unknown plugin");
+        if let Some(name) = self.component.keys().find(|name| !plugins.contains(name)) {
+            bail!(
+                "plugins/dist has {name}, of which there is no plugin: run `cargo plugins`, remove plugins/dist/{name}.wasm"
+            );
+        }
         Ok(())
     }
 

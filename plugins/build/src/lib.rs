@@ -19,9 +19,6 @@ pub use workspace::Workspace;
 
 use anyhow::{Context, Result, bail};
 
-/// The in-box plugins: the folders below `plugins/`.
-pub const PLUGINS: [&str; 2] = ["dpkg", "hostile"];
-
 /// Builds every plugin and writes `plugins/dist/`. Installs the wasm target if need be.
 ///
 /// # Errors
@@ -50,7 +47,7 @@ pub fn check(workspace: &Workspace) -> Result<()> {
 /// # Errors
 /// What could not be built, and why.
 pub fn build_all(workspace: &Workspace, toolchain: &Toolchain) -> Result<Vec<Component>> {
-    let build_one = |name: &&str| -> Result<Component> {
+    let build_one = |name: &String| -> Result<Component> {
         let module = guest::build(workspace, toolchain, name)?;
         let component = Component::of(workspace, name, &sources::Sources::of(workspace, name)?.version, &module)?;
         if let Some(path) = toolchain.private_path_in(workspace, &component.bytes) {
@@ -58,5 +55,5 @@ pub fn build_all(workspace: &Workspace, toolchain: &Toolchain) -> Result<Vec<Com
         }
         Ok(component)
     };
-    PLUGINS.iter().map(|name| build_one(name).with_context(|| format!("building plugin {name}"))).collect()
+    workspace.plugins()?.iter().map(|name| build_one(name).with_context(|| format!("building plugin {name}"))).collect()
 }

@@ -20,7 +20,7 @@ pub struct Toolchain {
 /// What decides the bytes of a component, beside its sources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compiler {
-    /// The compiler's version: `1.95.0`.
+    /// The compiler as it names itself; one built by a distribution says so: `rustc 1.95.0 (59807616e 2026-04-14)`.
     pub rustc: String,
     /// Where the guests' standard library comes from.
     pub library: Library,
@@ -42,7 +42,7 @@ impl fmt::Display for Compiler {
             Library::Prebuilt => "prebuilt",
             Library::Source => "built from source",
         };
-        write!(f, "rustc {} and the standard library {library}", self.rustc)
+        write!(f, "{} and the standard library {library}", self.rustc)
     }
 }
 
@@ -60,7 +60,7 @@ impl Toolchain {
         } else {
             return Ok(None);
         };
-        let compiler = Compiler { rustc: about_rustc("release")?, library };
+        let compiler = Compiler { rustc: rustc(&["--version"])?.trim().to_owned(), library };
         Ok(Some(Self { compiler, sysroot, commit: about_rustc("commit-hash")? }))
     }
 

@@ -39,6 +39,19 @@ impl Workspace {
         &self.target
     }
 
+    /// The names of the plugins: the folders below `plugins/` with a `plugin.toml`, sorted.
+    ///
+    /// # Errors
+    /// If there is no such folder.
+    pub fn plugins(&self) -> Result<Vec<String>> {
+        let folder = self.root.join("plugins");
+        let entries = folder.read_dir().with_context(|| format!("reading {}", folder.display()))?;
+        let folders = entries.flatten().filter(|entry| entry.path().join("plugin.toml").exists());
+        let mut names: Vec<_> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// The folder of a plugin.
     #[must_use]
     pub fn plugin(&self, name: &str) -> PathBuf {

@@ -1,7 +1,10 @@
 //! `plugins/dist/` is what the sources say.
 
 use farrier_plugins_build::{Dist, Toolchain, Workspace, build_all};
-use std::io::{Write, stderr};
+use std::{
+    fs,
+    io::{Write, stderr},
+};
 
 #[test]
 fn every_component_was_built_from_the_sources_as_they_are() {
@@ -9,6 +12,18 @@ fn every_component_was_built_from_the_sources_as_they_are() {
     let dist = Dist::read(&workspace).unwrap();
     dist.check_sources(&workspace).unwrap();
     dist.check_components(&workspace).unwrap();
+}
+
+#[test]
+fn no_component_names_a_path_of_a_machine() {
+    let workspace = Workspace::find().unwrap();
+    for name in workspace.plugins().unwrap() {
+        let bytes = fs::read(workspace.dist().join(&name).with_extension("wasm")).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        for private in ["/home/", "/root/", "/Users/", "/tmp/", ".cargo", ".rustup", "crates.io", "\\Users\\"] {
+            assert!(!text.contains(private), "{name}: {private}");
+        }
+    }
 }
 
 #[test]

@@ -77,7 +77,7 @@ impl Installed {
         let mut at = hash as usize;
         let chain = core::iter::from_fn(move || {
             let slot = self.slots[at & (self.slots.len() - 1)];
-            at += 1;
+            at = at.wrapping_add(1);
             let index = (slot.package as usize).checked_sub(1)?;
             Some((slot, &self.packages[index]))
         });

@@ -63,6 +63,11 @@ pub use os_release::OsRelease;
 #[cfg(not(target_arch = "wasm32"))]
 pub use testing::{FakeRoot, FolderRoot};
 
+/// The examples of the author guide, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/plugin-author-guide.md")]
+struct AuthorGuide;
+
 /// What `wit/` says, as Rust; an author needs nothing of it.
 #[doc(hidden)]
 #[allow(unsafe_code, missing_docs)]

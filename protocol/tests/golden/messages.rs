@@ -10,6 +10,9 @@ use farrier_protocol::{ClientId, ComplianceState, Digest, UpdateId};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
+/// A question about bytes.
+type Check = Box<dyn Fn(&[u8]) -> bool>;
+
 /// A message and what can be asked of it.
 pub struct Golden {
     pub name: &'static str,
@@ -17,9 +20,9 @@ pub struct Golden {
     pub words: String,
     pub bytes: Vec<u8>,
     /// Whether these bytes are a message of its type.
-    pub decodes: Box<dyn Fn(&[u8]) -> bool>,
+    pub decodes: Check,
     /// Whether these bytes are this very message.
-    pub is_decoded_from: Box<dyn Fn(&[u8]) -> bool>,
+    pub is_decoded_from: Check,
 }
 
 fn golden<T>(name: &'static str, message: T) -> Golden

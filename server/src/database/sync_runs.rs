@@ -313,14 +313,22 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn is_sync_run_abandoned(&self, id: i64) -> Result<bool, sqlx::Error> {
+        self.is_sync_run_abandoned_at(id, now()).await
+    }
+
+    /// The same, asked at another time.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_sync_run_abandoned_at(&self, id: i64, now: i64) -> Result<bool, sqlx::Error> {
         let abandoned: i64 = sqlx::query_scalar(
             "SELECT COUNT(*) FROM sync_runs WHERE id = $1 AND finished_at IS NULL AND requested_at < $2 \
              AND NOT EXISTS (SELECT 1 FROM sync_runs busy WHERE busy.finished_at >= $2 \
              OR (busy.finished_at IS NULL AND busy.seen_at >= $3))",
         )
         .bind(id)
-        .bind(now() - HEARD_WITHIN_SECONDS)
-        .bind(now() - ALIVE_WITHIN_SECONDS)
+        .bind(now - HEARD_WITHIN_SECONDS)
+        .bind(now - ALIVE_WITHIN_SECONDS)
         .fetch_one(&self.pool)
         .await?;
         Ok(abandoned > 0)

@@ -18,17 +18,34 @@ pub(super) const TARGETS: &str = "catalogs/";
 const PLUGIN: &str = "dpkg";
 const ALL: &str = "all";
 
+/// Stores the catalogs of a suite and its updates, which are sorted: one per architecture, as targets and as what clients
+/// are assigned. `ordinary` is what the ordinary suites of the release offer, if the suite is none of them.
+pub(super) fn of_suite(
+    repository: &RepositoryFolder,
+    suite: &Suite,
+    updates: &[CatalogUpdate],
+    ordinary: &[CatalogUpdate],
+) -> anyhow::Result<Vec<(Target, AssignedCatalog)>> {
+    let of_architecture = |architecture: &String| {
+        let ordinary = (suite.follow != Follow::Always).then(|| OrdinaryVersions::of(ordinary, architecture));
+        let catalog = build(repository, architecture, updates, suite.follow, ordinary.as_ref())
+            .with_context(|| format!("the catalog of {}, {architecture} cannot be stored", suite.name))?;
+        name(suite, architecture, &catalog)
+    };
+    suite.architectures.iter().map(of_architecture).collect()
+}
+
 /// A stored catalog.
-pub(super) struct StoredCatalog {
+struct StoredCatalog {
     digest: Digest,
     length: u64,
 }
 
 /// The highest version of each package that the ordinary suites of a release offer on one architecture.
-pub(super) struct OrdinaryVersions<'a>(HashMap<&'a str, &'a str>);
+struct OrdinaryVersions<'a>(HashMap<&'a str, &'a str>);
 
 impl<'a> OrdinaryVersions<'a> {
-    pub(super) fn of(updates: &'a [CatalogUpdate], architecture: &str) -> Self {
+    fn of(updates: &'a [CatalogUpdate], architecture: &str) -> Self {
         let mut highest = HashMap::<&str, &str>::new();
         for package in updates.iter().flat_map(|update| &update.packages) {
             if concerns(package, architecture) {
@@ -43,7 +60,7 @@ impl<'a> OrdinaryVersions<'a> {
 }
 
 /// Stores the chunks and the catalog of these updates, which are sorted.
-pub(super) fn build(
+fn build(
     repository: &RepositoryFolder,
     architecture: &str,
     updates: &[CatalogUpdate],
@@ -69,11 +86,7 @@ pub(super) fn build(
 }
 
 /// The catalog as a target, and as what clients are assigned.
-pub(super) fn name(
-    suite: &Suite,
-    architecture: &str,
-    catalog: &StoredCatalog,
-) -> anyhow::Result<(Target, AssignedCatalog)> {
+fn name(suite: &Suite, architecture: &str, catalog: &StoredCatalog) -> anyhow::Result<(Target, AssignedCatalog)> {
     let target = format!("{TARGETS}{}/{architecture}", suite.name);
     let assigned = AssignedCatalog {
         plugin: bounded(PLUGIN)?,
@@ -85,7 +98,9 @@ pub(super) fn name(
 }
 
 fn bounded<const N: usize>(text: &str) -> anyhow::Result<heapless::String<N>> {
-    heapless::String::try_from(text).map_err(|_| anyhow!("{text:?} is longer than {N} bytes")).context("a name is too long")
+    heapless::String::try_from(text)
+        .map_err(|_| anyhow!("{text:?} is longer than {N} bytes"))
+        .context("a name is too long")
 }
 
 /// The rule of an update; none where it has no package for the architecture.

@@ -12,7 +12,6 @@ use crate::database::{CatalogUpdate, Database, Follow, Publication, PublishedCon
 use crate::repository::RepositoryFolder;
 use crate::signals::Signals;
 use anyhow::{Context as _, anyhow};
-use catalog::OrdinaryVersions;
 use farrier_protocol::Digest;
 use farrier_protocol::assignment::MAX_CATALOGS;
 use farrier_protocol::catalog::Catalog;
@@ -78,8 +77,9 @@ impl Publisher {
         let earlier = self.database.publications().await.context("reading the publications")?;
         let current = earlier.first().map(|publication| self.index_of(publication)).transpose()?;
         let renewal = now() + RENEW_DAYS * DAY_SECONDS;
-        let is_current = |index: &Index| index.targets == targets && index.expires > renewal;
-        if !current.as_ref().is_some_and(is_current) {
+        let is_same =
+            |index: &Index| index.targets == targets && earlier.first().is_some_and(|last| last.content == content);
+        if !current.as_ref().is_some_and(|index| is_same(index) && index.expires > renewal) {
             self.sign(targets, content, current.map_or(0, |index| index.version)).await?;
             self.remove_what_nobody_names().await?;
         }
@@ -104,7 +104,10 @@ impl Publisher {
         for plugin in plugins::in_box() {
             let (target, assigned) = plugin.publish(&self.repository)?;
             targets.push(target);
-            content.plugins.push(assigned).map_err(|_| anyhow!("there are more plugins than a client can be assigned"))?;
+            content
+                .plugins
+                .push(assigned)
+                .map_err(|_| anyhow!("there are more plugins than a client can be assigned"))?;
         }
         let suites = self.database.suites().await.context("reading the suites")?;
         for suite in suites.iter().filter(|suite| suite.imported.is_some()) {
@@ -123,14 +126,10 @@ impl Publisher {
     ) -> anyhow::Result<()> {
         let updates = self.database.catalog_updates(suite.id).await.context("reading the software updates")?;
         let ordinary = self.ordinary_updates(suite, suites).await?;
-        for architecture in &suite.architectures {
-            let ordinary = match suite.follow {
-                Follow::Always => None,
-                _ => Some(OrdinaryVersions::of(&ordinary, architecture)),
-            };
-            let catalog = catalog::build(&self.repository, architecture, &updates, suite.follow, ordinary.as_ref())
-                .with_context(|| format!("the catalog of {}, {architecture} cannot be stored", suite.name))?;
-            let (target, assigned) = catalog::name(suite, architecture, &catalog)?;
+        let (repository, suite) = (self.repository.clone(), suite.clone());
+        // Some seconds of computing and of waiting for the disk: not on a thread that answers clients.
+        let catalogs = tokio::task::spawn_blocking(move || catalog::of_suite(&repository, &suite, &updates, &ordinary));
+        for (target, assigned) in catalogs.await.context("building a catalog panicked")?? {
             targets.push(target);
             content.catalogs.push(assigned).map_err(|_| too_many_catalogs())?;
         }
@@ -146,7 +145,8 @@ impl Publisher {
                     && other.follow == Follow::Always
             };
             for ordinary in suites.iter().filter(same_release) {
-                updates.extend(self.database.catalog_updates(ordinary.id).await.context("reading the software updates")?);
+                updates
+                    .extend(self.database.catalog_updates(ordinary.id).await.context("reading the software updates")?);
             }
         }
         Ok(updates)

@@ -3,11 +3,14 @@
 use farrier::database::Database;
 use std::pin::Pin;
 
+/// A running scenario.
+type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>>>>;
+
 /// One claim about the database, checked on an empty, migrated one.
 #[derive(Clone, Copy)]
 pub struct Scenario {
     pub name: &'static str,
-    pub run: fn(Database) -> Pin<Box<dyn Future<Output = anyhow::Result<()>>>>,
+    pub run: fn(Database) -> Running,
 }
 
 /// Lists the scenarios of a file: `scenarios![a_claim, another_claim];`
@@ -28,9 +31,19 @@ mod migrations;
 mod plant;
 mod publications;
 mod states;
+mod synchronization;
 mod tokens;
 
 /// Every scenario.
 pub fn all() -> Vec<Scenario> {
-    [clients::all(), console::all(), migrations::all(), publications::all(), states::all(), tokens::all()].concat()
+    [
+        clients::all(),
+        console::all(),
+        migrations::all(),
+        publications::all(),
+        states::all(),
+        synchronization::all(),
+        tokens::all(),
+    ]
+    .concat()
 }

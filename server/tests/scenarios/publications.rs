@@ -15,6 +15,7 @@ use tempfile::TempDir;
 scenarios![
     a_publication_is_what_an_agent_accepts,
     nothing_changes_when_nothing_changed,
+    clients_of_another_release_are_another_publication,
     a_catalog_holds_the_packages_of_its_architecture,
     a_changed_update_changes_a_chunk_or_two,
     an_expired_update_leaves_the_catalog,
@@ -168,6 +169,18 @@ async fn nothing_changes_when_nothing_changed(database: Database) -> anyhow::Res
     let elsewhere = Site::new(&database)?;
     elsewhere.publish().await?;
     ensure!(elsewhere.stored()? == stored, "equal updates become equal bytes, wherever they are published");
+    Ok(())
+}
+
+async fn clients_of_another_release_are_another_publication(database: Database) -> anyhow::Result<()> {
+    let suite = plant::suite(&database, "bookworm").await?;
+    large_suite(&database, suite, 3, &[]).await?;
+    let site = Site::new(&database)?;
+    let index = site.publish().await?;
+    sqlx::query("UPDATE suites SET release = 'trixie'").execute(database.pool()).await?;
+    let moved = site.publish().await?;
+    ensure!(moved.targets == index.targets && moved.version == 2, "the same rules for other clients");
+    ensure!(site.current().await?.content.catalogs[0].scope == "debian/trixie/amd64");
     Ok(())
 }
 

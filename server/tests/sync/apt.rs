@@ -240,9 +240,8 @@ async fn a_key_that_is_named_by_its_fingerprint_verifies_its_suite_alone() -> Re
     ))?;
     assert!(found.warnings[0].contains("is in no keyring that apt trusts"), "{:?}", found.warnings);
     found.write_keyrings(&root.path("/keyrings"))?;
-    let site = Site::new().await?;
-    assert_eq!(site.import(&found.suites[0]).await?.added, 1);
-    assert!(site.refusal(&found.suites[1]).await?.contains("is in none of the keyrings"));
+    assert_eq!(Site::new().await?.import(&found.suites[0]).await?.added, 1);
+    assert!(Site::new().await?.refusal(&found.suites[1]).await?.contains("is in none of the keyrings"));
     Ok(())
 }
 

@@ -47,6 +47,10 @@ fn a_second_enrolment_needs_force() {
     wait(enroll(&world.agent, &token, false)).unwrap();
     let error = words(wait(enroll(&world.agent, &token, false)));
     assert!(error.contains("--force") && error.contains(&CLIENT.to_string()), "{error}");
+    let device_key = world.agent.identity().unwrap().device_key;
+    wait(enroll(&world.agent, &token, true)).unwrap();
+    assert_eq!(world.agent.identity().unwrap().device_key, device_key);
+    std::fs::write(world.agent.layout.identity(), b"damaged").unwrap();
     wait(enroll(&world.agent, &token, true)).unwrap();
 }
 

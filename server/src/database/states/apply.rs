@@ -47,9 +47,11 @@ async fn known_updates(
     for ids in ids.chunks(TEXT_ROWS_PER_STATEMENT) {
         let marks = Marks::new(engine).list(ids.len());
         let sql = format!("SELECT id, update_id FROM software_updates WHERE update_id IN ({marks})");
-        let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.as_bytes()));
+        let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+        let query = ids.iter().fold(query, |query, id| query.bind(id.as_bytes()));
         for row in query.fetch_all(&mut *connection).await? {
-            known.extend(UpdateId::from_slice(row.try_get("update_id")?).zip(row.try_get("id").ok()));
+            let id = UpdateId::from_slice(row.try_get("update_id")?);
+            known.insert(id.ok_or_else(|| sqlx::Error::Decode("an update's id is no id".into()))?, row.try_get("id")?);
         }
     }
     if known.len() < ids.len() {

@@ -119,7 +119,7 @@ async fn write_plugins(
         let bind = |query: Bound, (client, name, version, error): &(i64, String, String, String)| {
             query.bind(*client).bind(name.clone()).bind(version.clone()).bind(error.clone())
         };
-        rows.iter().fold(sqlx::query(AssertSqlSafe(sql)), bind).execute(&mut *connection).await?;
+        rows.iter().fold(sqlx::query(AssertSqlSafe(sql)).persistent(false), bind).execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -128,7 +128,7 @@ async fn write_plugins(
 fn update(engine: Engine, set: &str, rows: usize, columns: usize) -> Bound {
     let values = Marks::new(engine).rows(rows, columns);
     let sql = format!("UPDATE clients SET {set} FROM (VALUES {values}) AS v WHERE clients.id = v.column1");
-    sqlx::query(AssertSqlSafe(sql))
+    sqlx::query(AssertSqlSafe(sql)).persistent(false)
 }
 
 fn text(text: &str) -> String {

@@ -84,7 +84,7 @@ async fn lock_clients<'a>(
         Marks::new(engine).list(ids.len()),
         if engine == Engine::Postgres { " FOR UPDATE" } else { "" }
     );
-    let query = sqlx::query(AssertSqlSafe(sql));
+    let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
     let query = ids.iter().fold(query, |query, client| query.bind(client.as_bytes()));
     let rows = query.fetch_all(connection).await?;
     rows.iter()

@@ -4,7 +4,7 @@
 //! or are not bound to their owner. A signature is taken only with a hash that nobody can forge today.
 
 use super::day;
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use pgp::composed::{Deserializable as _, SignedPublicKey, SignedPublicSubKey};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::crypto::public_key::PublicKeyAlgorithm;
@@ -99,7 +99,7 @@ impl Keyring {
                 return check_signed_by(signature, &certificate.primary_key, text);
             }
             if let Some(subkey) = certificate.public_subkeys.iter().find(|sub| is_issuer(signature, &sub.key)) {
-                check_primary(certificate, now).context("belongs to a key that")?;
+                check_primary(certificate, now).map_err(|reason| anyhow!("belongs to a key that {reason}"))?;
                 check_subkey(subkey, &certificate.primary_key, now)?;
                 return check_signed_by(signature, &subkey.key, text);
             }

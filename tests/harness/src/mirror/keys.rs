@@ -32,7 +32,15 @@ impl ArchiveKey {
     /// # Errors
     /// When it cannot be made.
     pub fn generate() -> Result<Self> {
-        Self::of(secret_key(&[])?, false)
+        Self::of(secret_key(KeyType::Ed25519Legacy, &[])?, false)
+    }
+
+    /// An RSA key of 2,048 bits, which takes a second.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn rsa() -> Result<Self> {
+        Self::of(secret_key(KeyType::Rsa(2048), &[])?, false)
     }
 
     /// A key that signs with a subkey.
@@ -40,7 +48,7 @@ impl ArchiveKey {
     /// # Errors
     /// When it cannot be made.
     pub fn with_subkey() -> Result<Self> {
-        Self::of(secret_key(&[signing_subkey()?])?, true)
+        Self::of(secret_key(KeyType::Ed25519Legacy, &[signing_subkey()?])?, true)
     }
 
     /// A key that was valid for a day, long ago.
@@ -188,6 +196,8 @@ impl ArchiveKey {
             Subpacket::regular(SubpacketData::SignatureCreationTime(signed_at))?,
             Subpacket::regular(SubpacketData::IssuerFingerprint(key.fingerprint()))?,
         ];
+        // apt's gpgv finds the key by this one.
+        config.unhashed_subpackets = vec![Subpacket::regular(SubpacketData::IssuerKeyId(key.legacy_key_id()))?];
         Ok(config.sign(key, &Password::empty(), text.as_bytes())?)
     }
 
@@ -228,10 +238,10 @@ impl Configure for SignedSecretKey {
     }
 }
 
-fn secret_key(subkeys: &[pgp::composed::SubkeyParams]) -> Result<SignedSecretKey> {
+fn secret_key(kind: KeyType, subkeys: &[pgp::composed::SubkeyParams]) -> Result<SignedSecretKey> {
     let mut parameters = SecretKeyParamsBuilder::default();
     parameters
-        .key_type(KeyType::Ed25519Legacy)
+        .key_type(kind)
         .created_at(made_at())
         .can_certify(true)
         .can_sign(subkeys.is_empty())
