@@ -48,8 +48,8 @@ pub struct StateBatch {
 }
 
 /// One message of a client.
-// The rare, big variants are boxed (the wire is the same): a decoded batch passes through the stack several times, and 128
-// of the biggest would not fit a thread's. Boxing the findings too would cost an allocation for each.
+// The rare, big variants are boxed (the wire is the same): a decoded batch passes through the stack several times,
+// and 128 of the biggest would not fit a thread's. Boxing the findings too would cost an allocation for each.
 #[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum StateMessage {

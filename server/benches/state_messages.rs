@@ -1,13 +1,13 @@
 //! State messages per second into the site database, beside what the engine takes of the bare rows.
 //!
-//! `cargo bench -p farrier --bench state_messages` prints a table; `-- --rounds N` changes how often everything is measured
-//! (the best round counts: another program's load is not the database's). Every measured message changes its row: an upsert
-//! of equal values is nearly free.
+//! `cargo bench -p farrier --bench state_messages` prints a table; `-- --rounds N` changes how often everything is
+//! measured (the best round counts: another program's load is not the database's). Every measured message changes its
+//! row: an upsert of equal values is nearly free.
 //!
-//! *Raw* is the same number of rows as multi-row upserts into the same table, in the order of its key, in transactions as
-//! large as those of the writer, through one connection of the engine's own driver. *Messages* go through
-//! [`StateWriter`] in batches of the largest size, from many clients at once, with everything around them: serial numbers,
-//! ids looked up, findings voided, last contact noted. Both engines flush every commit to the disk.
+//! *Raw* is the same number of rows as multi-row upserts into the same table, in the order of its key, in
+//! transactions as large as those of the writer, through one connection of the engine's own driver. *Messages* go
+//! through [`StateWriter`] in batches of the largest size, from many clients at once, with everything around them:
+//! serial numbers, ids looked up, findings voided, last contact noted. Both engines flush every commit to the disk.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -36,6 +36,10 @@ enum Kind {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
+    // `cargo test --all-targets` runs benchmarks without this flag: that it builds is enough then.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        return;
+    }
     let rounds = arguments.iter().position(|argument| argument == "--rounds");
     let rounds = rounds.map_or(DEFAULT_ROUNDS, |at| arguments[at + 1].parse().unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -171,7 +175,8 @@ fn upsert(rows: &[(i64, i64, i64, usize)]) -> String {
         let comma = if index == 0 { "" } else { "," };
         write!(sql, "{comma}({client},{update},{state},{time})").unwrap();
     }
-    sql + " ON CONFLICT (client_id, software_update_id) DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at"
+    sql + " ON CONFLICT (client_id, software_update_id) DO UPDATE \
+           SET state = excluded.state, changed_at = excluded.changed_at"
 }
 
 async fn run<D: sqlx::Database>(pool: sqlx::Pool<D>, transactions: Vec<Vec<String>>) -> Duration

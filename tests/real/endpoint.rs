@@ -11,11 +11,12 @@ use std::path::Path;
 use tempfile::TempDir;
 
 const PACKAGES: usize = 60;
-/// Pieces of versions that are easy to get wrong.
-const EPOCHS: [&str; 4] = ["", "", "0:", "1:"];
+/// Pieces of versions that are easy to get wrong. No two make versions that are equal but written differently (`1.0` and
+/// `0:1.0-0`): apt takes those for different versions.
+const EPOCHS: [&str; 4] = ["", "", "", "1:"];
 const UPSTREAM: [&str; 12] =
-    ["1.0", "1.0~rc1", "1.00", "1.0+dfsg", "1.0a", "1.10", "1.9", "2.36", "1.0.0", "01.0", "1.0-1", "9.0.1378"];
-const REVISIONS: [&str; 9] = ["", "-1", "-1~deb12u1", "-1+b1", "-1+deb12u1", "-10", "-2", "-0", "-1~bpo12+1"];
+    ["1.0", "1.0~rc1", "1.01", "1.0+dfsg", "1.0a", "1.10", "1.9", "2.36", "1.0.0", "1.0b", "1.0-1", "9.0.1378"];
+const REVISIONS: [&str; 9] = ["", "-1", "-1~deb12u1", "-1+b1", "-1+deb12u1", "-10", "-2", "-3", "-1~bpo12+1"];
 const STATUSES: [&str; 8] = [
     "install ok installed",
     "install ok installed",
@@ -70,12 +71,6 @@ impl Endpoint {
 fn publish(mirror: &Mirror, name: &str, key: &ArchiveKey, random: &mut StdRng) -> anyhow::Result<()> {
     let mut suite = mirror.suite(name, key);
     suite.field("Architectures", "amd64 i386").field("Suite", name);
-    // What a foreign architecture finds in backports is decided as for an endpoint of that architecture, where the
-    // ordinary suites' packages of architecture `all` count; apt does not count them there. Nobody has that.
-    let architectures: &[&str] = match name {
-        "stable-backports" | "experimental" => &["amd64", "all"],
-        _ => &["amd64", "i386", "all"],
-    };
     if matches!(name, "stable-backports" | "experimental") {
         suite.field("NotAutomatic", "yes");
     }
@@ -85,25 +80,35 @@ fn publish(mirror: &Mirror, name: &str, key: &ArchiveKey, random: &mut StdRng) -
     for number in 0..PACKAGES {
         // Not every suite has every package, and some have two versions.
         for _ in 0..[0, 1, 1, 2].choose(random).copied().unwrap_or_default() {
-            add(&mut suite, &format!("package{number}"), architectures, random);
+            add(&mut suite, name, &format!("package{number}"), random);
         }
     }
     suite.publish()
 }
 
-fn add(suite: &mut Suite, name: &str, architectures: &[&str], random: &mut StdRng) {
+fn add(suite: &mut Suite, suite_name: &str, name: &str, random: &mut StdRng) {
     let source = format!("source{}", random.random_range(0..PACKAGES / 2));
     let (version, source_version) = (version(random), version(random));
+    let architecture = architecture_of(&version);
     let package = Deb::new(name, &version).with("Source", &format!("{source} ({source_version})"));
-    match pick(random, architectures) {
+    let package = package.with("Architecture", architecture);
+    match architecture {
         "all" => {
-            let package = package.with("Architecture", "all");
             suite.add_to("amd64", package.clone()).add_to("i386", package);
         }
+        // What a foreign architecture finds in backports is decided as for an endpoint of that architecture, where the
+        // ordinary suites' packages of architecture `all` count; apt does not count them there. Nobody has that.
+        "i386" if matches!(suite_name, "stable-backports" | "experimental") => {}
         architecture => {
-            suite.add_to(architecture, package.with("Architecture", architecture));
+            suite.add_to(architecture, package);
         }
     }
+}
+
+/// An archive has a version of a package once. (apt takes two of the same version and different content for different
+/// versions, Farrier does not.)
+fn architecture_of(version: &str) -> &'static str {
+    ["amd64", "i386", "all", "amd64"][version.bytes().map(usize::from).sum::<usize>() % 4]
 }
 
 /// dpkg's status: the native and sometimes the foreign architecture of each package.
@@ -114,10 +119,11 @@ fn status(random: &mut StdRng) -> anyhow::Result<String> {
         if random.random_bool(0.2) {
             continue;
         }
-        let native = pick(random, &["amd64", "all"]);
         let foreign = random.random_bool(0.3).then(|| pick(random, &["i386", "i386", "arm64"]));
-        for architecture in [Some(native), foreign].into_iter().flatten() {
+        for foreign in std::iter::once(None).chain(foreign.map(Some)) {
             let (status, version) = (pick(random, &STATUSES), version(random));
+            let native = if architecture_of(&version) == "all" { "all" } else { "amd64" };
+            let architecture = foreign.unwrap_or(native);
             writeln!(
                 text,
                 "Package: package{number}\nStatus: {status}\nArchitecture: {architecture}\nVersion: {version}\n"

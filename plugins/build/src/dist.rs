@@ -71,12 +71,14 @@ impl Dist {
             let now = Sources::of(workspace, name)?.sha256;
             ensure!(
                 self.entry(name)?.sources == now,
-                "the sources of plugin {name} have changed since plugins/dist/{name}.wasm was built: run `cargo plugins`"
+                "the sources of plugin {name} have changed since plugins/dist/{name}.wasm was built: run `cargo \
+                 plugins`"
             );
         }
         if let Some(name) = self.component.keys().find(|name| !plugins.contains(name)) {
             bail!(
-                "plugins/dist has {name}, of which there is no plugin: run `cargo plugins`, remove plugins/dist/{name}.wasm"
+                "plugins/dist has {name}, of which there is no plugin: run `cargo plugins`, and remove \
+                 plugins/dist/{name}.wasm"
             );
         }
         Ok(())

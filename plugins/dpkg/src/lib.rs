@@ -60,14 +60,22 @@ impl Applicability for Dpkg {
 
 impl Dpkg {
     /// Calls `visit` with every binary of the rule of which a package is installed.
+    ///
+    /// A binary of architecture `all` belongs to the native architecture, whichever rule names it; but what its `above`
+    /// says, only the native architecture's rule says of packages that can be installed here.
     #[inline]
     fn for_each_installed(&self, rule: &Rule<'_>, mut visit: impl FnMut(&Binary<'_>, &Package)) -> Result<(), Error> {
+        let native = self.installed.native();
+        let is_native = self.installed.architecture_name(native).as_bytes() == rule.architecture;
         for binary in rule.binaries() {
             let binary = binary.map_err(invalid)?;
+            if binary.all && binary.above.is_some() && !is_native {
+                continue;
+            }
             let is_of_it = |package: &&Package| {
                 let architecture = package.architecture;
                 if binary.all {
-                    architecture == self.installed.native()
+                    architecture == native
                 } else {
                     self.installed.architecture_name(architecture).as_bytes() == rule.architecture
                 }

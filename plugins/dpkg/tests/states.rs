@@ -80,6 +80,14 @@ fn architecture_all_is_the_native_one() {
 }
 
 #[test]
+fn what_is_above_the_ordinary_suites_is_said_by_the_native_architectures_rule() {
+    let all = Binary { all: true, above: Some(b"0.9"), ..binary("foo", "2.0") };
+    let root = bookworm(&[installed("foo", "all", "1.0")]);
+    assert_eq!(state(&root, "amd64", &[all]), Required);
+    assert_eq!(state(&root, "i386", &[all]), NotRequired, "0.9 is what i386 is offered");
+}
+
+#[test]
 fn a_package_without_architecture_has_no_update() {
     let root = bookworm(&["Package: foo\nStatus: install ok installed\nVersion: 1.0\n\n".to_owned()]);
     assert_eq!(state(&root, "amd64", &[binary("foo", "2.0")]), NotRequired);

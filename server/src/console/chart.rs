@@ -13,7 +13,7 @@ const APPLICABLE: &[ComplianceState] =
     &[ComplianceState::Required, ComplianceState::Unknown, ComplianceState::Installed];
 
 /// The least share that is drawn, in percent: one required update of thousands is the news.
-const LEAST_SHARE: f64 = 1.5;
+const LEAST_SHARE: f64 = 3.0;
 
 /// One part of a bar or a ring, in percent of the whole.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -8,8 +8,8 @@ use farrier_protocol::{ClientId, Digest, UnixTime};
 const CONTACT_RESOLUTION_SECONDS: i64 = 60;
 
 impl Database {
-    /// Uses up the token whose secret has this digest and adds the client, both or neither. `false` if the token is unknown,
-    /// used or expired.
+    /// Uses up the token whose secret has this digest and adds the client, both or neither. `false` if the token is
+    /// unknown, used or expired.
     ///
     /// # Errors
     /// When the database fails; then the token can still be used.

@@ -1,8 +1,8 @@
 //! The site database: all SQL is below this module, one function per need, rows in and out as types.
 //!
 //! SQLite (embedded, the default) and PostgreSQL run the same queries through sqlx's `Any` driver. What that asks of the
-//! SQL: placeholders are `$1`, integers are `BIGINT` (`i64`), truth is `0` or `1`, sums are cast to `BIGINT`, and a long
-//! list travels as many rows of `VALUES`, at most [`ROWS_PER_STATEMENT`] of them.
+//! SQL: placeholders are `$1`, integers are `BIGINT` (`i64`), truth is `0` or `1`, sums are cast to `BIGINT`, no
+//! `Arc<str>` is bound (the driver of SQLite panics), and a long list travels as rows of `VALUES` that [`rows`] writes.
 
 mod clients;
 mod connect;

@@ -1,8 +1,8 @@
 //! The text of statements over many rows.
 //!
 //! SQLite takes `$1` for a name, and looks every name up in a list of all: a statement with thousands of them costs
-//! seconds. So long lists of numbers are written into the text, where they need no placeholder, and other long lists have
-//! SQLite's nameless `?`.
+//! seconds. So long lists of numbers are written into the text, where they need no placeholder, and other long lists
+//! have SQLite's nameless `?`.
 
 use super::Engine;
 use std::borrow::Cow;

@@ -130,7 +130,7 @@ impl Suite {
     fn is_configured_as(&self, config: &SuiteConfig) -> bool {
         self.distribution == config.distribution
             && self.release == config.release
-            && self.mirror == config.mirror
+            && self.mirror == without_password(&config.mirror)
             && self.architectures == config.architectures
             && self.classification == config.classification()
     }
@@ -173,7 +173,8 @@ async fn write_suite(
     config: &SuiteConfig,
     known: Option<&Suite>,
 ) -> Result<(), sqlx::Error> {
-    let released_at = known.filter(|suite| suite.mirror == config.mirror).and_then(|suite| suite.released_at);
+    let released_at =
+        known.filter(|suite| suite.mirror == without_password(&config.mirror)).and_then(|suite| suite.released_at);
     sqlx::query(
         "INSERT INTO suites (name, distribution, release, mirror, architectures, classification, follow, released_at) \
          VALUES ($1, $2, $3, $4, $5, $6, 0, $7) ON CONFLICT (name) DO UPDATE SET distribution = excluded.distribution, \
@@ -183,13 +184,22 @@ async fn write_suite(
     .bind(&config.name)
     .bind(&config.distribution)
     .bind(&config.release)
-    .bind(&config.mirror)
+    .bind(without_password(&config.mirror))
     .bind(config.architectures.join(" "))
     .bind(config.classification() as i64)
     .bind(released_at)
     .execute(&mut **transaction)
     .await?;
     Ok(())
+}
+
+/// A mirror's address as everybody may see it.
+fn without_password(mirror: &str) -> String {
+    let url = mirror.parse::<reqwest::Url>().ok().filter(|url| url.password().is_some());
+    let Some(mut url) = url else { return mirror.to_owned() };
+    // A URL with a password can also be without.
+    let _ = url.set_password(None);
+    url.to_string()
 }
 
 async fn retire_suite(transaction: &mut Transaction<'_, Any>, suite: &Suite) -> Result<(), sqlx::Error> {

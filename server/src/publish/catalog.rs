@@ -18,8 +18,8 @@ pub(super) const TARGETS: &str = "catalogs/";
 const PLUGIN: &str = "dpkg";
 const ALL: &str = "all";
 
-/// Stores the catalogs of a suite and its updates, which are sorted: one per architecture, as targets and as what clients
-/// are assigned. `ordinary` is what the ordinary suites of the release offer, if the suite is none of them.
+/// Stores the catalogs of a suite and its updates, which are sorted: one per architecture, as targets and as what
+/// clients are assigned. `ordinary` is what the ordinary suites of the release offer, if the suite is none of them.
 pub(super) fn of_suite(
     repository: &RepositoryFolder,
     suite: &Suite,
@@ -123,8 +123,8 @@ fn rule(
     farrier_dpkg_rules::encode(&update.version, architecture, binaries).map(Some)
 }
 
-/// How apt treats a suite that is not followed by itself: its packages concern only whoever has something newer than the
-/// ordinary suites offer, or, where even that is not wanted, nobody who has something older.
+/// How apt treats a suite that is not followed by itself: its packages concern only whoever has something newer than
+/// the ordinary suites offer, or, where even that is not wanted, nobody who has something older.
 fn above<'a>(package: &'a CatalogPackage, follow: Follow, ordinary: Option<&OrdinaryVersions<'a>>) -> Option<&'a str> {
     match follow {
         Follow::Always => None,

@@ -251,7 +251,8 @@ async fn texts_with_a_nul_are_no_obstacle(database: Database) -> anyhow::Result<
 
 async fn a_state_that_is_said_again_keeps_its_time(database: Database) -> anyhow::Result<()> {
     let (client, updates) = report_something(&database).await?;
-    let changed = "SELECT s.changed_at FROM compliance_states s JOIN software_updates u ON u.id = s.software_update_id WHERE u.source = 'bash'";
+    let changed = "SELECT s.changed_at FROM compliance_states s \
+                   JOIN software_updates u ON u.id = s.software_update_id WHERE u.source = 'bash'";
     database.commit_batch(client, &batch(STREAM, 6, [state(updates[0], Required)]), NOW + 60).await?;
     ensure!(number(&database, changed).await? == NOW);
     database.commit_batch(client, &batch(STREAM, 7, [state(updates[0], Installed)]), NOW + 90).await?;

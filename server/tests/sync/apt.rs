@@ -12,11 +12,15 @@ use tempfile::TempDir;
 const OS_RELEASE: &str = "PRETTY_NAME=\"Debian\"\nID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n";
 const STATUS: &str = "Package: dpkg\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n";
 
-struct Root(TempDir);
+struct Root {
+    folder: PathBuf,
+    _removed_at_the_end: TempDir,
+}
 
 impl Root {
     fn new() -> Result<Self> {
-        let root = Self(tempfile::tempdir()?);
+        let folder = tempfile::tempdir()?;
+        let root = Self { folder: folder.path().canonicalize()?, _removed_at_the_end: folder };
         root.write("/etc/os-release", OS_RELEASE)?;
         root.write("/var/lib/dpkg/status", STATUS)?;
         root.write("/etc/apt/trusted.gpg.d/archive.asc", "a keyring")?;
@@ -24,17 +28,17 @@ impl Root {
     }
 
     fn path(&self, path: &str) -> PathBuf {
-        self.0.path().canonicalize().unwrap().join(path.trim_start_matches('/'))
+        self.folder.join(path.trim_start_matches('/'))
     }
 
     fn write(&self, path: &str, content: &str) -> Result<()> {
         let path = self.path(path);
-        std::fs::create_dir_all(path.parent().unwrap())?;
+        std::fs::create_dir_all(path.parent().unwrap_or(&self.folder))?;
         Ok(std::fs::write(path, content)?)
     }
 
     fn suites(&self) -> Result<AptSuites> {
-        suites_of_apt(self.0.path())
+        suites_of_apt(&self.folder)
     }
 
     fn suites_of(&self, sources: &str) -> Result<AptSuites> {

@@ -1,5 +1,5 @@
-//! A PostgreSQL server of one's own for a test run: from the distribution's package, in a temp folder, reached through a
-//! Unix socket, gone when its owner is gone.
+//! A PostgreSQL server of one's own for a test run: from the distribution's package, in a temp folder, reached
+//! through a Unix socket, gone when its owner is gone.
 
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{BufRead, BufReader};
@@ -102,14 +102,12 @@ impl Drop for Postgres {
 }
 
 fn server_options(folder: &Path, durability: Durability) -> String {
-    let unsafe_and_fast = match durability {
+    let more = match durability {
         Durability::None => "-c fsync=off -c synchronous_commit=off -c full_page_writes=off",
         Durability::Full => "-c shared_buffers=512MB -c max_wal_size=4GB",
     };
     let folder = folder.display();
-    format!(
-        "-c listen_addresses='' -c unix_socket_directories='{folder}' -c max_connections={CONNECTIONS} {unsafe_and_fast}"
-    )
+    format!("-c listen_addresses='' -c unix_socket_directories='{folder}' -c max_connections={CONNECTIONS} {more}")
 }
 
 /// The folder of `initdb`: the one in `PATH`, else the newest of Debian's.

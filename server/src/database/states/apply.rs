@@ -5,19 +5,22 @@ use crate::database::Engine;
 use crate::database::rows::{Marks, number_list, number_rows, storable};
 use farrier_protocol::state_message::Finding;
 use farrier_protocol::{ComplianceState, UnixTime, UpdateId};
-use sqlx::any::AnyArguments;
-use sqlx::query::Query;
-use sqlx::{Any, AnyConnection, AssertSqlSafe, Executor as _, Row as _};
+use sqlx::{AnyConnection, AssertSqlSafe, Executor as _, Row as _};
 use std::collections::{BTreeSet, HashMap};
 
-/// Rows of numbers in one statement: some 40 bytes each, far below SQLite's million bytes of a statement. The more, the
-/// fewer pages SQLite sets aside for undoing a statement that fails halfway.
+/// Rows of numbers in one statement, at most. The more, the fewer pages SQLite sets aside for undoing a statement
+/// that fails halfway.
 const NUMBER_ROWS_PER_STATEMENT: usize = 8_000;
-/// Rows with texts in one statement, at most.
+/// Rows with texts, or ids, in one statement, at most.
 const TEXT_ROWS_PER_STATEMENT: usize = 500;
+/// Statements that travel together; SQLite copies what is left of them for each.
+const DELETES_AT_ONCE: usize = 32;
 
 /// The rows of the updates that the messages name and the site knows.
 type UpdateRows = HashMap<UpdateId, i64>;
+
+/// Client, update, subject and the finding itself.
+type FindingRow<'a> = (i64, i64, &'a str, &'a Finding);
 
 /// Writes everything; `clients` are in the order of their rows.
 pub(super) async fn apply(
@@ -38,11 +41,12 @@ async fn known_updates(
     engine: Engine,
     clients: &[ClientChanges<'_>],
 ) -> Result<UpdateRows, sqlx::Error> {
-    let named = |client: &ClientChanges<'_>| {
-        let of_findings: Vec<_> = client.changes.findings.keys().map(|(update, _)| *update).collect();
-        client.changes.states.keys().copied().chain(of_findings).collect::<Vec<_>>()
-    };
-    let ids: Vec<UpdateId> = clients.iter().flat_map(named).collect::<BTreeSet<_>>().into_iter().collect();
+    let mut ids = BTreeSet::new();
+    for ClientChanges { changes, .. } in clients {
+        ids.extend(changes.states.keys());
+        ids.extend(changes.findings.keys().map(|(update, _)| update));
+    }
+    let ids: Vec<&UpdateId> = ids.into_iter().collect();
     let mut known = UpdateRows::with_capacity(ids.len());
     for ids in ids.chunks(TEXT_ROWS_PER_STATEMENT) {
         let marks = Marks::new(engine).list(ids.len());
@@ -61,35 +65,38 @@ async fn known_updates(
     Ok(known)
 }
 
-/// Removes what the messages make void: everything of a client that starts anew, findings of updates with a new state,
-/// states that are `NotRequired`.
+/// Removes what the messages make void.
 async fn void(
     connection: &mut AnyConnection,
     clients: &[ClientChanges<'_>],
     updates: &UpdateRows,
 ) -> Result<(), sqlx::Error> {
-    let mut statements = String::new();
-    let mut delete = |table: &str, client: i64, updates: Option<Vec<i64>>| {
-        if updates.as_ref().is_some_and(Vec::is_empty) {
-            return;
-        }
-        let updates = updates.map(|ids| format!(" AND software_update_id IN ({})", number_list(ids)));
-        let statement = format!("DELETE FROM {table} WHERE client_id = {client}{};\n", updates.unwrap_or_default());
-        statements.push_str(&statement);
-    };
-    for ClientChanges { client, changes, .. } in clients {
-        let with_state = |wanted: fn(ComplianceState) -> bool| {
-            let states = changes.states.iter().filter(|(_, state)| wanted(**state));
-            states.filter_map(|(update, _)| updates.get(update).copied()).collect::<Vec<_>>()
-        };
-        let not_required = with_state(|state| state == ComplianceState::NotRequired);
-        delete("compliance_states", *client, (!changes.reset).then_some(not_required));
-        delete("findings", *client, (!changes.reset).then(|| with_state(|_| true)));
-    }
-    if !statements.is_empty() {
-        connection.execute(sqlx::raw_sql(AssertSqlSafe(statements))).await?;
+    let statements: Vec<String> = clients.iter().flat_map(|client| void_of(client, updates)).collect();
+    for statements in statements.chunks(DELETES_AT_ONCE) {
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(statements.concat()))).await?;
     }
     Ok(())
+}
+
+/// Statements that delete everything of a client that starts anew, else the states that are `NotRequired` now and the
+/// findings of all updates with a new state. One per client: SQLite finds `(client_id, software_update_id) IN (...)`
+/// by reading the whole table.
+fn void_of(ClientChanges { client, changes, .. }: &ClientChanges<'_>, updates: &UpdateRows) -> Vec<String> {
+    if changes.reset {
+        return ["compliance_states", "findings"]
+            .map(|table| format!("DELETE FROM {table} WHERE client_id = {client};"))
+            .into();
+    }
+    let known = changes.states.iter().filter_map(|(update, state)| Some((*updates.get(update)?, *state)));
+    let not_required = known.clone().filter(|(_, state)| *state == ComplianceState::NotRequired);
+    let lists = [
+        ("compliance_states", number_list(not_required.map(|(update, _)| update))),
+        ("findings", number_list(known.map(|(update, _)| update))),
+    ];
+    let delete = |(table, list): &(_, String)| {
+        format!("DELETE FROM {table} WHERE client_id = {client} AND software_update_id IN ({list});")
+    };
+    lists.iter().filter(|(_, list)| !list.is_empty()).map(delete).collect()
 }
 
 async fn write_states(
@@ -123,7 +130,7 @@ async fn write_findings(
     clients: &[ClientChanges<'_>],
     updates: &UpdateRows,
 ) -> Result<(), sqlx::Error> {
-    let mut rows = Vec::new();
+    let mut rows: Vec<FindingRow<'_>> = Vec::new();
     for ClientChanges { client, changes, .. } in clients {
         let known = changes
             .findings
@@ -134,7 +141,7 @@ async fn write_findings(
     rows.sort_unstable_by_key(|(client, update, subject, _)| (*client, *update, *subject));
     for rows in rows.chunks(TEXT_ROWS_PER_STATEMENT) {
         let mut marks = Marks::new(engine);
-        let value = |(client, update, _, finding): &(i64, i64, &str, &Finding)| {
+        let value = |(client, update, _, finding): &FindingRow<'_>| {
             format!("({client},{update},{},{})", finding.state as i64, marks.list(2))
         };
         let sql = format!(
@@ -143,11 +150,11 @@ async fn write_findings(
              detail = excluded.detail",
             rows.iter().map(value).collect::<Vec<_>>().join(",")
         );
-        let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
-        let bind = |query: Query<'static, Any, AnyArguments>, (_, _, subject, finding): &(i64, i64, &str, &Finding)| {
-            query.bind((*subject).to_owned()).bind(storable(&finding.detail).into_owned())
-        };
-        rows.iter().fold(query, bind).execute(&mut *connection).await?;
+        let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+        for (_, _, subject, finding) in rows {
+            query = query.bind((*subject).to_owned()).bind(storable(&finding.detail).into_owned());
+        }
+        query.execute(&mut *connection).await?;
     }
     Ok(())
 }

@@ -12,8 +12,6 @@ use sqlx::{Any, AnyConnection, AssertSqlSafe, Executor as _};
 /// Rows of one statement, at most.
 const ROWS_PER_STATEMENT: usize = 500;
 
-type Bound = Query<'static, Any, AnyArguments>;
-
 /// Writes everything.
 pub(super) async fn write(
     connection: &mut AnyConnection,
@@ -39,17 +37,18 @@ async fn write_streams(
 ) -> Result<(), sqlx::Error> {
     for clients in clients.chunks(ROWS_PER_STATEMENT) {
         let set = format!("stream = v.column2, last_serial = v.column3, last_contact_at = {now}");
-        let query = update(engine, &set, clients.len(), 3);
-        let bind = |query: Bound, client: &ClientChanges<'_>| {
-            let number = client.stream.number.map(u64::cast_signed);
-            query.bind(client.client).bind(number).bind(client.stream.last_serial.cast_signed())
-        };
-        clients.iter().fold(query, bind).execute(&mut *connection).await?;
+        let mut query = update(engine, &set, clients.len(), 3);
+        for ClientChanges { client, stream, .. } in clients {
+            let number = stream.number.map(u64::cast_signed);
+            query = query.bind(*client).bind(number).bind(stream.last_serial.cast_signed());
+        }
+        query.execute(&mut *connection).await?;
     }
     Ok(())
 }
 
-/// A client that starts anew is no scanned one until it says so: without a state, an update is not `NotRequired` on it.
+/// A client that starts anew is no scanned one until it says so: without a state, an update is not `NotRequired` on
+/// it.
 async fn forget_scans(connection: &mut AnyConnection, clients: &[ClientChanges<'_>]) -> Result<(), sqlx::Error> {
     let reset = number_list(clients.iter().filter(|client| client.changes.reset).map(|client| client.client));
     if !reset.is_empty() {
@@ -67,12 +66,12 @@ async fn write_inventories(
 ) -> Result<(), sqlx::Error> {
     for inventories in inventories.chunks(ROWS_PER_STATEMENT) {
         let set = "hostname = v.column2, operating_system = v.column3, machine = v.column4, agent_version = v.column5";
-        let query = update(engine, set, inventories.len(), 5);
-        let bind = |query: Bound, (client, inventory): &(i64, &Inventory)| {
-            let query = query.bind(*client).bind(text(&inventory.hostname)).bind(text(&inventory.operating_system));
-            query.bind(text(&inventory.machine)).bind(text(&inventory.agent_version))
-        };
-        inventories.iter().fold(query, bind).execute(&mut *connection).await?;
+        let mut query = update(engine, set, inventories.len(), 5);
+        for (client, inventory) in inventories {
+            query = query.bind(*client).bind(text(&inventory.hostname)).bind(text(&inventory.operating_system));
+            query = query.bind(text(&inventory.machine)).bind(text(&inventory.agent_version));
+        }
+        query.execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -85,13 +84,13 @@ async fn write_scans(
 ) -> Result<(), sqlx::Error> {
     for scans in scans.chunks(ROWS_PER_STATEMENT) {
         let set = "scanned_at = v.column2, scan_assignment = v.column3, scan_evaluated = v.column4";
-        let query = update(engine, set, scans.len(), 4);
-        let bind = |query: Bound, (client, scan): &(i64, &ScanResult)| {
+        let mut query = update(engine, set, scans.len(), 4);
+        for (client, scan) in scans {
             // A client's clock may be wrong, but no scan ended in the future.
-            let query = query.bind(*client).bind(scan.scanned_at.min(now));
-            query.bind(scan.assignment_version.cast_signed()).bind(i64::from(scan.evaluated))
-        };
-        scans.iter().fold(query, bind).execute(&mut *connection).await?;
+            query = query.bind(*client).bind(scan.scanned_at.min(now));
+            query = query.bind(scan.assignment_version.cast_signed()).bind(i64::from(scan.evaluated));
+        }
+        query.execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -108,24 +107,24 @@ async fn write_plugins(
     }
     let sql = format!("DELETE FROM client_plugins WHERE client_id IN ({scanned})");
     connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
-    let mut rows = Vec::new();
+    let mut plugins = Vec::new();
     for ClientChanges { client, changes, .. } in clients {
-        let plugins = changes.plugins().into_iter();
-        rows.extend(plugins.map(|(name, plugin)| (*client, text(&name), text(&plugin.version), text(&plugin.error))));
+        plugins.extend(changes.plugins().into_iter().map(|plugin| (*client, plugin)));
     }
-    for rows in rows.chunks(ROWS_PER_STATEMENT) {
-        let values = Marks::new(engine).rows(rows.len(), 4);
+    for plugins in plugins.chunks(ROWS_PER_STATEMENT) {
+        let values = Marks::new(engine).rows(plugins.len(), 4);
         let sql = format!("INSERT INTO client_plugins (client_id, name, version, error) VALUES {values}");
-        let bind = |query: Bound, (client, name, version, error): &(i64, String, String, String)| {
-            query.bind(*client).bind(name.clone()).bind(version.clone()).bind(error.clone())
-        };
-        rows.iter().fold(sqlx::query(AssertSqlSafe(sql)).persistent(false), bind).execute(&mut *connection).await?;
+        let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+        for (client, (name, plugin)) in plugins {
+            query = query.bind(*client).bind(text(name)).bind(text(&plugin.version)).bind(text(&plugin.error));
+        }
+        query.execute(&mut *connection).await?;
     }
     Ok(())
 }
 
 /// An update of as many clients as there are `rows`; the first column of each is the client's row.
-fn update(engine: Engine, set: &str, rows: usize, columns: usize) -> Bound {
+fn update(engine: Engine, set: &str, rows: usize, columns: usize) -> Query<'static, Any, AnyArguments> {
     let values = Marks::new(engine).rows(rows, columns);
     let sql = format!("UPDATE clients SET {set} FROM (VALUES {values}) AS v WHERE clients.id = v.column1");
     sqlx::query(AssertSqlSafe(sql)).persistent(false)

@@ -1,7 +1,7 @@
 //! Compliance states: committing what clients report.
 //!
-//! Any number of batches of any number of clients go into one transaction with a handful of statements, whose rows are in
-//! the order of the clients. [`StateWriter`] gathers the batches.
+//! Any number of batches of any number of clients go into one transaction with a handful of statements, whose rows
+//! are in the order of the clients. [`StateWriter`] gathers the batches.
 
 mod apply;
 mod clients;
@@ -69,8 +69,8 @@ impl Database {
     }
 }
 
-/// Reads the streams of the batches' clients. PostgreSQL keeps other writers off these clients until the commit, and takes
-/// the locks in one order everywhere; SQLite has one writer anyway.
+/// Reads the streams of the batches' clients. PostgreSQL keeps other writers off these clients until the commit, and
+/// takes the locks in one order everywhere; SQLite has one writer anyway.
 async fn lock_clients<'a>(
     connection: &mut AnyConnection,
     engine: Engine,

@@ -92,7 +92,7 @@ async fn commit_together(database: &Database, waiting: &[Waiting]) -> Vec<Result
         }
         // One of them is at fault: its neighbours shall not suffer.
         Err(error) if error.as_database_error().is_some() && batches.len() > 1 => {
-            tracing::warn!(%error, batches = batches.len(), "State messages cannot be committed together, trying one by one");
+            tracing::warn!(%error, batches = batches.len(), "State messages fail together and are tried one by one");
             let mut answers = Vec::with_capacity(batches.len());
             for (client, batch) in batches {
                 answers.push(database.commit_batch(client, batch, now()).await);

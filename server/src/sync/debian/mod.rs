@@ -16,7 +16,7 @@ mod source;
 
 use super::progress::Progress;
 use crate::config::SuiteConfig;
-use crate::database::{Suite, SuiteImport, SuitePhase, now};
+use crate::database::{ImportedUpdate, Suite, SuiteImport, SuitePhase, now};
 use anyhow::Context as _;
 use farrier_protocol::Digest;
 use grouping::Grouping;
@@ -109,7 +109,7 @@ async fn read(
     config: &SuiteConfig,
     indices: Vec<Downloaded>,
     progress: &Progress,
-) -> anyhow::Result<Vec<crate::database::ImportedUpdate>> {
+) -> anyhow::Result<Vec<ImportedUpdate>> {
     progress.enter(SuitePhase::Importing, 0);
     let (config, progress) = (config.clone(), progress.clone());
     let read = tokio::task::spawn_blocking(move || {
@@ -117,7 +117,9 @@ async fn read(
         for index in indices {
             read_index(index, &mut grouping, &progress)?;
         }
-        progress.enter(SuitePhase::Importing, grouping.packages() as u64);
+        let packages = grouping.packages() as u64;
+        progress.enter(SuitePhase::Importing, packages);
+        progress.advance_to(packages);
         grouping.finish()
     });
     read.await?

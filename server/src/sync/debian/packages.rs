@@ -273,7 +273,7 @@ mod tests {
             (stanza("Package: a\nVersion: 1\n").replace("Size: 5", "Size: -5"), 8, "package a has no Size"),
             (stanza("Package: a\nVersion: 1\n").replace(SHA256, "00"), 8, "package a has no SHA256"),
         ] {
-            let error = read(&format!("{good}\n{bad}")).unwrap_err();
+            let error = read(&format!("{good}{bad}")).unwrap_err();
             let PackagesError::Invalid { line: found, problem: words } = &error else { panic!("{error}") };
             assert!(words.contains(problem) && *found == line, "{error}: {bad}");
         }

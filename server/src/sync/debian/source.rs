@@ -25,6 +25,11 @@ pub enum FetchError {
     /// The mirror's address is none.
     #[error("mirror {0:?} is no address: write http://host/path, https://host/path or file:/path")]
     Address(String),
+    /// Nobody here can speak to servers.
+    #[error(
+        "https cannot be used here; are the system's certificates installed (on Debian, the package ca-certificates)?"
+    )]
+    Client(#[source] reqwest::Error),
     /// It is not there.
     #[error("{0} does not exist; check the suite's mirror, suite and components")]
     Missing(String),
@@ -115,7 +120,8 @@ pub struct Expected {
 #[derive(Debug)]
 pub struct Source {
     base: Url,
-    client: Client,
+    /// None for a folder.
+    client: Option<Client>,
 }
 
 /// A file that arrives piece by piece.
@@ -135,23 +141,20 @@ impl Source {
         if !matches!(base.scheme(), "http" | "https" | "file") || base.cannot_be_a_base() {
             return Err(invalid());
         }
-        // Whoever came first has installed one, and any will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .user_agent(concat!("farrier/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS))
-            .read_timeout(Duration::from_secs(READ_TIMEOUT_SECONDS))
-            .timeout(Duration::from_secs(TOTAL_TIMEOUT_SECONDS))
-            .redirect(redirect::Policy::custom(follow_redirect))
-            .build()
-            .map_err(|source| FetchError::Transfer { address: mirror.to_owned(), source })?;
+        let client = match base.scheme() {
+            "file" => None,
+            scheme => Some(client(scheme).map_err(FetchError::Client)?),
+        };
         Ok(Self { base, client })
     }
 
-    /// The address of a file, for people.
+    /// The address of a file, for people: without a password.
     #[must_use]
     pub fn address(&self, path: &str) -> String {
-        format!("{}/{path}", self.base.as_str().trim_end_matches('/'))
+        let mut base = self.base.clone();
+        // Only an address without a host cannot have one, and then it has none.
+        let _ = base.set_password(None);
+        format!("{}/{path}", base.as_str().trim_end_matches('/'))
     }
 
     /// Reads a small file, unless it is still what `known` stands for.
@@ -160,7 +163,7 @@ impl Source {
     /// When it cannot be had or is longer than `max_bytes`.
     pub async fn read(&self, path: &str, max_bytes: u64, known: Option<&Validator>) -> Result<Reply, FetchError> {
         let address = self.address(path);
-        let Some(mut body) = self.get(&address, known).await? else { return Ok(Reply::NotModified) };
+        let Some(mut body) = self.get(path, &address, known).await? else { return Ok(Reply::NotModified) };
         let validator = body.validator();
         let mut bytes = Vec::new();
         while let Some(chunk) = body.chunk(&address).await? {
@@ -180,7 +183,7 @@ impl Source {
     pub async fn download(&self, path: &str, expected: Expected, arrived: impl Fn(u64)) -> Result<File, FetchError> {
         let address = self.address(path);
         let copy = |source| FetchError::Copy { address: address.clone(), source };
-        let mut body = self.get(&address, None).await?.ok_or_else(|| FetchError::Missing(address.clone()))?;
+        let mut body = self.get(path, &address, None).await?.ok_or_else(|| FetchError::Missing(address.clone()))?;
         let mut file = tokio::io::BufWriter::with_capacity(
             FILE_CHUNK_BYTES,
             tokio::fs::File::from_std(tempfile::tempfile().map_err(copy)?),
@@ -209,12 +212,11 @@ impl Source {
     }
 
     /// The file, or nothing if it is still what `known` stands for.
-    async fn get(&self, address: &str, known: Option<&Validator>) -> Result<Option<Body>, FetchError> {
-        let url: Url = address.parse().map_err(|_| FetchError::Address(address.to_owned()))?;
-        if url.scheme() == "file" {
-            return open_file(address, &url).await.map(Some);
-        }
-        let request = self.client.get(url);
+    async fn get(&self, path: &str, address: &str, known: Option<&Validator>) -> Result<Option<Body>, FetchError> {
+        let url = format!("{}/{path}", self.base.as_str().trim_end_matches('/'));
+        let url: Url = url.parse().map_err(|_| FetchError::Address(address.to_owned()))?;
+        let Some(client) = &self.client else { return open_file(address, &url).await.map(Some) };
+        let request = client.get(url);
         let request = match known {
             Some(Validator::Etag(tag)) => request.header(IF_NONE_MATCH, tag),
             Some(Validator::LastModified(date)) => request.header(IF_MODIFIED_SINCE, date),
@@ -256,6 +258,24 @@ impl Body {
     }
 }
 
+/// Without the system's certificates, open connections still work.
+fn client(scheme: &str) -> reqwest::Result<Client> {
+    // Whoever came first has installed one, and any will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = || {
+        Client::builder()
+            .user_agent(concat!("farrier/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(CONNECT_TIMEOUT_SECONDS))
+            .read_timeout(Duration::from_secs(READ_TIMEOUT_SECONDS))
+            .timeout(Duration::from_secs(TOTAL_TIMEOUT_SECONDS))
+            .redirect(redirect::Policy::custom(follow_redirect))
+    };
+    match builder().build() {
+        Err(_) if scheme == "http" => builder().tls_certs_only([]).build(),
+        client => client,
+    }
+}
+
 async fn open_file(address: &str, url: &Url) -> Result<Body, FetchError> {
     let path: PathBuf = url.to_file_path().map_err(|()| FetchError::Address(address.to_owned()))?;
     match tokio::fs::File::open(path).await {
@@ -281,4 +301,23 @@ fn follow_redirect(attempt: redirect::Attempt<'_>) -> redirect::Action {
 /// The address is said once, by us.
 fn broken(address: &str, error: reqwest::Error) -> FetchError {
     FetchError::Transfer { address: address.to_owned(), source: error.without_url() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_shows_no_password() {
+        let source = Source::open("http://user:secret@mirror.example.org/debian/").unwrap();
+        assert_eq!(source.address("dists/a/InRelease"), "http://user@mirror.example.org/debian/dists/a/InRelease");
+        assert_eq!(Source::open("file:/srv/mirror").unwrap().address("x"), "file:///srv/mirror/x");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for mirror in ["", "debian", "ftp://mirror.example.org", "http:", "/srv/mirror"] {
+            assert!(matches!(Source::open(mirror), Err(FetchError::Address(_))), "{mirror}");
+        }
+    }
 }

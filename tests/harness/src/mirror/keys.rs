@@ -189,7 +189,7 @@ impl ArchiveKey {
         }
     }
 
-    fn sign_with(&self, key: &(impl SigningKey + KeyDetails), kind: SignatureType, text: &str) -> Result<Signature> {
+    fn sign_with(&self, key: &impl SigningKey, kind: SignatureType, text: &str) -> Result<Signature> {
         let mut config = SignatureConfig::v4(kind, key.algorithm(), self.hash);
         let signed_at = self.signed_at.unwrap_or_else(Timestamp::now);
         config.hashed_subpackets = vec![
