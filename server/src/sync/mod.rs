@@ -32,7 +32,7 @@ pub async fn run(database: Database, config: SoftwareUpdatePointConfig, signals:
     loop {
         point.prepare().await?;
         let Err(error) = point.serve().await;
-        tracing::error!("Synchronizing stopped and starts over: {error:#}");
+        tracing::error!(error = format!("{error:#}"), "Synchronizing stopped and starts over.");
         tokio::time::sleep(TRY_AGAIN_AFTER).await;
     }
 }
@@ -106,12 +106,9 @@ impl SoftwareUpdatePoint {
             let result = match self.synchronize_suite(run, config, suite).await {
                 Ok(result) => result,
                 Err(error) => {
-                    tracing::error!(suite.name = config.name, "The suite cannot be synchronized: {error:#}");
-                    SuiteSync {
-                        phase: SuitePhase::Failed,
-                        error: Some(format!("{error:#}")),
-                        ..SuiteSync::waiting(&config.name)
-                    }
+                    let error = format!("{error:#}");
+                    tracing::error!(suite.name = config.name, error, "A suite cannot be synchronized.");
+                    SuiteSync { phase: SuitePhase::Failed, error: Some(error), ..SuiteSync::waiting(&config.name) }
                 }
             };
             self.database.record_suite_sync(run, &result).await.context("recording a synchronization")?;
