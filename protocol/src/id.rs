@@ -132,7 +132,13 @@ mod tests {
 
     #[test]
     fn text_that_is_no_id_is_refused() {
-        for text in ["", "0", "00112233445566778899aabbccddeef", "00112233445566778899aabbccddeeFF", "0011223344556677889xaabbccddeeff"] {
+        for text in [
+            "",
+            "0",
+            "00112233445566778899aabbccddeef",
+            "00112233445566778899aabbccddeeFF",
+            "0011223344556677889xaabbccddeeff",
+        ] {
             assert_eq!(text.parse::<ClientId>(), Err(ParseIdError { digits: 32 }), "{text}");
         }
     }

@@ -1,8 +1,8 @@
 //! What a synchronization costs, on both engines.
 //!
 //! `cargo bench -p farrier --bench import` synchronizes a signed archive of its own from a folder: first into an empty
-//! database, then unchanged, then with one update changed. `-- --root /` takes the suites of that Debian root's apt instead,
-//! from their mirrors, into SQLite, and prints the peak resident memory of the whole program.
+//! database, then unchanged, then with one update changed. `-- --root /` takes the suites of that Debian root's apt
+//! instead, from their mirrors, into SQLite, and prints the peak resident memory of the whole program.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 

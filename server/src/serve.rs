@@ -1,12 +1,13 @@
 //! Runs the site: opens the database, starts the roles and keeps them apart.
 
 use crate::config::Config;
+use crate::console::Console;
 use crate::database::{Database, StateWriter};
 use crate::identity::SiteIdentity;
 use crate::management_point::{self, ManagementPoint};
 use crate::repository::RepositoryFolder;
 use crate::signals::Signals;
-use crate::{console, distribution_point, publish, sync, tls};
+use crate::{distribution_point, publish, sync, tls};
 use anyhow::Context as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -45,8 +46,7 @@ pub async fn run(
 
     let listener = bind(config.management_point.listen, "management_point.listen").await?;
     let console_listener = bind(config.console.listen, "console.listen").await?;
-    let addresses =
-        Addresses { management_point: listener.local_addr()?, console: console_listener.local_addr()? };
+    let addresses = Addresses { management_point: listener.local_addr()?, console: console_listener.local_addr()? };
     let certificate = identity.site_certificate(host_of(&config.management_point.address))?;
 
     let (stop, stopped) = watch::channel(());
@@ -66,8 +66,15 @@ pub async fn run(
     .merge(distribution_point::router(database.clone(), repository));
     let clients_tls = tls_config(&certificate, Some(identity.authority_certificate()))?;
     listeners.spawn(named("management point", listen(listener, clients_tls, clients, stopped.clone())));
-    let console = console::router(database.clone(), config.name.clone(), signals);
-    listeners.spawn(named("console", listen(console_listener, tls_config(&certificate, None)?, console, stopped)));
+    let period = config.software_update_point.synchronize_every;
+    let console = Console {
+        database: database.clone(),
+        site_name: config.name.clone(),
+        signals,
+        synchronize_every: (!period.is_zero()).then_some(period),
+    };
+    listeners
+        .spawn(named("console", listen(console_listener, tls_config(&certificate, None)?, console.router(), stopped)));
 
     tracing::info!(management_point = %addresses.management_point, console = %addresses.console, "Site is running");
     ready(addresses);

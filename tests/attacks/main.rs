@@ -1,5 +1,7 @@
 //! Attacks on the line, made with real bytes against the real programs. Each states its claim.
 
+#![allow(clippy::unwrap_used)]
+
 mod no_certificate;
 mod oversized_body;
 mod rolled_back_site;

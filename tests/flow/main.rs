@@ -1,5 +1,7 @@
 //! The line, hop by hop, with the programs as they are.
 
+#![allow(clippy::unwrap_used)]
+
 mod dependencies;
 mod enrollment;
 mod examples;

@@ -7,7 +7,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::process::{Command, Stdio};
 
 /// Random archives and endpoints; the number is the seed.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 24;
 
 fn main() {
     let arguments = Arguments::from_args();

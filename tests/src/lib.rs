@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const START_SECONDS: u64 = 60;
+const PORT_TRIES: u32 = 5;
 
 /// The programs under test.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +55,7 @@ impl Site {
     /// # Errors
     /// When it does not start.
     pub fn start(programs: Programs, suites: &Path) -> anyhow::Result<Self> {
-        Self::start_on(programs, suites, free_port()?)
+        Self::initialize(programs, free_port, "--suites", suites)
     }
 
     /// Starts a site that synchronizes the suites that apt uses in this root.
@@ -62,7 +63,7 @@ impl Site {
     /// # Errors
     /// When it does not start.
     pub fn start_of_apt(programs: Programs, root: &Path) -> anyhow::Result<Self> {
-        Self::initialize(programs, free_port()?, "--apt-root", root)
+        Self::initialize(programs, free_port, "--apt-root", root)
     }
 
     /// Starts it on this port.
@@ -70,10 +71,28 @@ impl Site {
     /// # Errors
     /// When it does not start.
     pub fn start_on(programs: Programs, suites: &Path, port: u16) -> anyhow::Result<Self> {
-        Self::initialize(programs, port, "--suites", suites)
+        Self::initialize(programs, || Ok(port), "--suites", suites)
     }
 
-    fn initialize(programs: Programs, port: u16, upstream: &str, path: &Path) -> anyhow::Result<Self> {
+    /// Between a port's choice and its use another test may take it: then there is another try.
+    fn initialize(
+        programs: Programs,
+        port: impl Fn() -> anyhow::Result<u16>,
+        upstream: &str,
+        path: &Path,
+    ) -> anyhow::Result<Self> {
+        let mut tries = 1..=PORT_TRIES;
+        loop {
+            let site = Self::try_initialize(programs, port()?, upstream, path);
+            let is_taken = |error: &anyhow::Error| error.to_string().contains("Address already in use");
+            match site {
+                Err(error) if is_taken(&error) && tries.next().is_some() => {}
+                site => return site,
+            }
+        }
+    }
+
+    fn try_initialize(programs: Programs, port: u16, upstream: &str, path: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut site = Self { programs, folder, port, console: free_port()?, process: None };
         let (address, listen) = (format!("https://localhost:{}", site.port), format!("127.0.0.1:{}", site.port));

@@ -75,7 +75,9 @@ impl fmt::Display for TrustError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed => f.write_str("the repository index is malformed"),
-            Self::WrongKey => f.write_str("the repository index is signed by a key that the enrolment token does not name"),
+            Self::WrongKey => {
+                f.write_str("the repository index is signed by a key that the enrolment token does not name")
+            }
             Self::BadSignature => f.write_str("the signature of the repository index does not fit its content"),
             Self::Rollback { offered, floor } => {
                 write!(f, "the repository index has version {offered}, but version {floor} was seen before")

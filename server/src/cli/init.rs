@@ -71,7 +71,11 @@ fn suites_of_apt(root: &Path, data: &Path) -> anyhow::Result<Vec<SuiteConfig>> {
     let mut found = apt_sources::suites_of_apt(root)
         .with_context(|| format!("the apt configuration in {} cannot be used", root.display()))?;
     found.warnings.iter().for_each(|warning| eprintln!("farrier: {warning}"));
-    ensure!(!found.suites.is_empty(), "the apt configuration in {} has no suite that can be synchronized", root.display());
+    ensure!(
+        !found.suites.is_empty(),
+        "the apt configuration in {} has no suite that can be synchronized",
+        root.display()
+    );
     let folder = data.join("keyrings");
     found.write_keyrings(&folder).with_context(|| format!("{} cannot be written", folder.display()))?;
     Ok(found.suites)

@@ -121,7 +121,8 @@ impl Database {
     /// # Errors
     /// When the database fails, or its version is not new.
     pub async fn record_publication(&self, publication: &Publication) -> Result<(), sqlx::Error> {
-        let content = farrier_protocol::encode(&publication.content).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let content =
+            farrier_protocol::encode(&publication.content).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let version = i64::try_from(publication.version).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let mut transaction = self.begin_write().await?;
         sqlx::query(
@@ -166,7 +167,8 @@ impl Database {
 
 impl Publication {
     fn of_row(row: &sqlx::any::AnyRow) -> Result<Self, sqlx::Error> {
-        let damaged = |error: &dyn std::fmt::Display| sqlx::Error::Decode(format!("the publication is damaged: {error}").into());
+        let damaged =
+            |error: &dyn std::fmt::Display| sqlx::Error::Decode(format!("the publication is damaged: {error}").into());
         let content: &[u8] = row.try_get("content")?;
         let version: i64 = row.try_get("version")?;
         Ok(Self {

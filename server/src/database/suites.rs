@@ -63,7 +63,8 @@ pub struct Suite {
 pub(super) type Release = (String, String);
 
 impl Database {
-    /// Makes the suites of the database those of the configuration, and says whether that changed anything a client sees.
+    /// Makes the suites of the database those of the configuration, and says whether that changed anything a client
+    /// sees.
     ///
     /// The updates of a suite that is no longer configured expire, but they and the suite's row stay: the compliance
     /// states that clients reported for them are not reported a second time if the suite comes back.

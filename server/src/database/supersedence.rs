@@ -56,7 +56,8 @@ async fn candidates(
     let rows = sqlx::query(
         "SELECT u.id, u.source, u.version, u.superseded_by, u.expired_at, u.classification, s.follow \
          FROM software_updates u JOIN suites s ON s.id = u.suite_id WHERE s.distribution = $1 AND s.release = $2 \
-         AND u.source IN (SELECT source FROM software_updates GROUP BY source HAVING COUNT(*) > 1) ORDER BY u.source, u.id",
+         AND u.source IN (SELECT source FROM software_updates GROUP BY source HAVING COUNT(*) > 1) \
+         ORDER BY u.source, u.id",
     )
     .bind(distribution)
     .bind(release)

@@ -246,7 +246,8 @@ impl Database {
         .execute(&mut *transaction)
         .await?;
         let requeued = sqlx::query(
-            "UPDATE sync_runs SET started_at = NULL, seen_at = NULL WHERE started_at IS NOT NULL AND finished_at IS NULL",
+            "UPDATE sync_runs SET started_at = NULL, seen_at = NULL \
+             WHERE started_at IS NOT NULL AND finished_at IS NULL",
         )
         .execute(&mut *transaction)
         .await?;

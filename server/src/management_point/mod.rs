@@ -61,7 +61,8 @@ enum Refusal {
 }
 
 impl Refusal {
-    const MALFORMED: Self = Self::Client(StatusCode::BAD_REQUEST, "The body is not a message of this protocol version.");
+    const MALFORMED: Self =
+        Self::Client(StatusCode::BAD_REQUEST, "The body is not a message of this protocol version.");
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Refusal {
@@ -76,7 +77,8 @@ impl IntoResponse for Refusal {
             Self::Client(status, sentence) => (status, sentence).into_response(),
             Self::Site(error) => {
                 tracing::error!(error = format!("{error:#}"), "Request of a client failed");
-                (StatusCode::INTERNAL_SERVER_ERROR, "The site failed; its log says why. Try again later.").into_response()
+                (StatusCode::INTERNAL_SERVER_ERROR, "The site failed; its log says why. Try again later.")
+                    .into_response()
             }
         }
     }

@@ -22,8 +22,9 @@ impl Plugin {
         let manifest = Manifest::read(self.0).context("a plugin in the box is damaged")?;
         let digest = repository.put(self.0).context("a plugin cannot be stored")?;
         let target = format!("plugins/{}", manifest.name);
-        let assigned = assigned(&manifest, &target, digest)
-            .ok_or_else(|| anyhow!("the manifest of plugin {} has more or longer entries than a client takes", manifest.name))?;
+        let assigned = assigned(&manifest, &target, digest).ok_or_else(|| {
+            anyhow!("the manifest of plugin {} has more or longer entries than a client takes", manifest.name)
+        })?;
         Ok((Target { name: target, digest, length: self.0.len() as u64 }, assigned))
     }
 }

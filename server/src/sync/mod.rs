@@ -89,8 +89,8 @@ impl SoftwareUpdatePoint {
         Ok(())
     }
 
-    /// Does the oldest synchronization that was requested; says whether there was one. A suite that fails is recorded and
-    /// does not keep the others from being synchronized.
+    /// Does the oldest synchronization that was requested; says whether there was one. A suite that fails is recorded
+    /// and does not keep the others from being synchronized.
     ///
     /// # Errors
     /// When the database fails.

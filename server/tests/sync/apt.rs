@@ -132,7 +132,7 @@ fn what_cannot_be_followed_is_left_out_with_its_line() -> Result<()> {
     assert_eq!(lines, (1..=7).map(|line| format!("/etc/apt/sources.list, line {line}")).collect::<Vec<_>>());
     for (warning, words) in found.warnings.iter().zip([
         "cdrom: is neither http:, https: nor file:",
-        "mirror+file:/etc/apt/mirrors is neither",
+        "mirror+file:/etc/apt/mirrors lists no http: or https: mirror",
         "trusted=yes without a key",
         "no end",
         "names no suite",
@@ -141,6 +141,18 @@ fn what_cannot_be_followed_is_left_out_with_its_line() -> Result<()> {
     ]) {
         assert!(warning.contains(words), "{warning}");
     }
+    Ok(())
+}
+
+#[test]
+fn of_a_list_of_mirrors_the_first_is_taken() -> Result<()> {
+    let root = Root::new()?;
+    root.write(
+        "/etc/apt/mirrors/debian.list",
+        "# ours\n\nhttps://one.example.org/debian/\tpriority:1\nhttp://two.example.org\n",
+    )?;
+    let found = root.suites_of("deb mirror+file:///etc/apt/mirrors/debian.list bookworm main\n")?;
+    assert_eq!(summaries(&found), ["bookworm = https://one.example.org/debian bookworm main [amd64]"]);
     Ok(())
 }
 

@@ -256,11 +256,18 @@ impl Reader {
         path
     }
 
-    /// An archive in a folder is one of the root, unless only the machine has it.
+    /// An archive in a folder is one of the root, unless only the machine has it. Of a list of mirrors the first is taken.
     fn mirror(&self, uri: &str) -> Result<String, String> {
         let uri = uri.trim_end_matches('/');
         match uri.split_once(':') {
             Some(("http" | "https", _)) => Ok(uri.to_owned()),
+            Some(("mirror+file", path)) => {
+                let list = self.root.read(path).ok().flatten().unwrap_or_default();
+                let mirrors = list.lines().filter_map(|line| line.split('#').next()?.split_whitespace().next());
+                let web = mirrors.filter(|mirror| mirror.starts_with("http:") || mirror.starts_with("https:"));
+                let first = web.map(|mirror| mirror.trim_end_matches('/').to_owned()).next();
+                first.ok_or_else(|| format!("{uri} lists no http: or https: mirror; skipped"))
+            }
             Some(("file" | "copy", path)) => {
                 let path = path.trim_start_matches("//");
                 let inside = self.root.resolve(path);

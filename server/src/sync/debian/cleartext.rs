@@ -1,5 +1,5 @@
-//! The framing of a signed text. Nothing but the text between the header and the signature ever leaves this module, and a
-//! document with anything else in it, before, between or behind, is refused.
+//! The framing of a signed text. Nothing but the text between the header and the signature ever leaves this module, and
+//! a document with anything else in it, before, between or behind, is refused.
 
 use pgp::composed::{Deserializable as _, DetachedSignature};
 use pgp::packet::{Signature, SignatureType};

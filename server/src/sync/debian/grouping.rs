@@ -137,7 +137,8 @@ mod tests {
     }
 
     fn config() -> SuiteConfig {
-        let text = "name = \"a\"\nrelease = \"a\"\nmirror = \"file:/\"\nsuite = \"a\"\narchitectures = [\"amd64\"]\nkeyrings = []";
+        let text =
+            "name = 'a'\nrelease = 'a'\nmirror = 'file:/'\nsuite = 'a'\narchitectures = ['amd64']\nkeyrings = []";
         toml::from_str(text).unwrap()
     }
 

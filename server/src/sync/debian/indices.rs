@@ -104,8 +104,8 @@ impl Index {
         self.forms.first().map_or(0, |(_, _, expected)| expected.size)
     }
 
-    /// Fetches it in the best form that is there, by its digest where the archive has that: then an archive that is just
-    /// being updated still serves what its release names.
+    /// Fetches it in the best form that is there, by its digest where the archive has that: then an archive that is
+    /// just being updated still serves what its release names.
     ///
     /// # Errors
     /// When no form of it can be had, or one is not what the release says.

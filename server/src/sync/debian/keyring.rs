@@ -1,7 +1,7 @@
 //! OpenPGP: keyrings, and whether a text is signed by a key in them.
 //!
-//! A keyring is the administrator's word: what stands in it is believed, except for keys that have expired, were revoked
-//! or are not bound to their owner. A signature is taken only with a hash that nobody can forge today.
+//! A keyring is the administrator's word: what stands in it is believed, except for keys that have expired, were
+//! revoked or are not bound to their owner. A signature is taken only with a hash that nobody can forge today.
 
 use super::day;
 use anyhow::{Context as _, anyhow, bail, ensure};

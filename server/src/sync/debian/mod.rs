@@ -1,7 +1,7 @@
 //! Debian archives as an upstream: a signed release per suite, package indices below it.
 //!
-//! Trust comes from the keyring alone. The release must be signed by a key in it, everything else must have the size and
-//! the digest that the release gives, before a byte of it is parsed. Nothing here touches the database.
+//! Trust comes from the keyring alone. The release must be signed by a key in it, everything else must have the size
+//! and the digest that the release gives, before a byte of it is parsed. Nothing here touches the database.
 
 pub mod apt_sources;
 mod cleartext;

@@ -51,8 +51,8 @@ pub enum ReleaseError {
     },
     /// It is no longer valid.
     #[error(
-        "{address} was valid until {until}: the mirror is out of date or somebody holds updates back; wait, use another \
-         mirror, or set check_valid_until = false"
+        "{address} was valid until {until}: the mirror is out of date or somebody holds updates back; wait, use \
+         another mirror, or set check_valid_until = false"
     )]
     Expired {
         /// Which file.
@@ -62,8 +62,8 @@ pub enum ReleaseError {
     },
     /// It is older than the one before.
     #[error(
-        "{address} is of {date}, but the release of {known} was imported before: the mirror went back in time; wait until \
-         it has caught up or use another mirror"
+        "{address} is of {date}, but the release of {known} was imported before: the mirror went back in time; wait \
+         until it has caught up or use another mirror"
     )]
     Rollback {
         /// Which file.
@@ -75,8 +75,8 @@ pub enum ReleaseError {
     },
     /// It is another suite's.
     #[error(
-        "{address} says that it is {found}, not {expected}: the mirror serves another suite than was asked for; set suite \
-         to one of the names it goes by"
+        "{address} says that it is {found}, not {expected}: the mirror serves another suite than was asked for; set \
+         suite to one of the names it goes by"
     )]
     OtherSuite {
         /// Which file.
@@ -243,8 +243,9 @@ pub fn parse(text: &str) -> Result<Release, String> {
 }
 
 impl Release {
-    /// The archive's tools only warn when a release is not of the suite that was asked for; we refuse it. Every suite of
-    /// an archive is signed with the same keys, so nothing else keeps a mirror from serving an old suite as a new one.
+    /// The archive's tools only warn when a release is not of the suite that was asked for; we refuse it. Every suite
+    /// of an archive is signed with the same keys, so nothing else keeps a mirror from serving an old suite as a new
+    /// one.
     fn check(&self, address: &str, config: &SuiteConfig, known: &Known<'_>, now: i64) -> Result<(), ReleaseError> {
         let address = address.to_owned();
         if let Some(until) = self.valid_until.filter(|until| config.check_valid_until && *until < now) {

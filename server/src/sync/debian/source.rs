@@ -77,8 +77,8 @@ pub enum FetchError {
     },
     /// It is not what was signed.
     #[error(
-        "{0} is not the file that the signed release names (SHA-256 differs): it was tampered with, or the mirror is in \
-         the middle of an update; the next synchronization tries again"
+        "{0} is not the file that the signed release names (SHA-256 differs): it was tampered with, or the mirror is \
+         in the middle of an update; the next synchronization tries again"
     )]
     Digest(String),
 }
