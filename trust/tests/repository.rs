@@ -1,5 +1,6 @@
 //! What an agent takes, and what it refuses.
 #![cfg(feature = "sign")]
+#![allow(clippy::unwrap_used)]
 
 use farrier_protocol::Digest;
 use farrier_trust::{Index, Repository, RepositoryKey, Target, TrustError};

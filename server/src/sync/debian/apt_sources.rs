@@ -256,7 +256,7 @@ impl Reader {
         path
     }
 
-    /// An archive in a folder is one of the root, unless only the machine has it. Of a list of mirrors the first is taken.
+    /// An archive in a folder is one of the root, unless only the machine has it. Of a list of mirrors it is the first.
     fn mirror(&self, uri: &str) -> Result<String, String> {
         let uri = uri.trim_end_matches('/');
         match uri.split_once(':') {
