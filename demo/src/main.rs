@@ -46,6 +46,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> anyhow::Result<()> {
     let endpoint = steps::Endpoint::choose(options.root.as_deref(), options.sample)?;
     let programs = programs::build()?;
+    let interrupted = steps::Interrupted::listen()?;
     let folder = tempfile::Builder::new().prefix("farrier-demo-").tempdir().context("no temporary folder")?;
 
     let mut site = steps::start_site(&programs, folder.path(), &endpoint)?;
@@ -63,5 +64,6 @@ fn run(options: &Options) -> anyhow::Result<()> {
         return Ok(());
     }
     let _polling = agent.start()?;
-    steps::serve_until_interrupted(&mut site)
+    eprintln!("The agent, to try its commands (scan, explain openssl, status):\n  {}", agent.command_line());
+    steps::serve_until(&interrupted, &mut site)
 }

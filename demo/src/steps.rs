@@ -56,6 +56,7 @@ fn sample_folder() -> PathBuf {
 pub struct Site {
     process: Child,
     config: PathBuf,
+    log_file: PathBuf,
     /// The console's address.
     pub console: String,
 }
@@ -93,18 +94,21 @@ pub fn start_site(programs: &Programs, folder: &Path, endpoint: &Endpoint) -> an
         .stderr(log)
         .spawn()
         .context("the site cannot be started")?;
-    let mut site = Site { process, config, console: format!("https://localhost:{console}/") };
-    site.wait_until_it_listens(console, &log_file)?;
+    let mut site = Site { process, config, log_file, console: format!("https://localhost:{console}/") };
+    site.wait_until_it_listens(console)?;
     Ok(site)
 }
 
 impl Site {
-    fn wait_until_it_listens(&mut self, port: u16, log_file: &Path) -> anyhow::Result<()> {
+    fn log(&self) -> String {
+        std::fs::read_to_string(&self.log_file).unwrap_or_default()
+    }
+
+    fn wait_until_it_listens(&mut self, port: u16) -> anyhow::Result<()> {
         let started = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             if let Some(status) = self.process.try_wait()? {
-                let log = std::fs::read_to_string(log_file).unwrap_or_default();
-                bail!("the site ended with {status}:\n{log}");
+                bail!("the site ended with {status}:\n{}", self.log());
             }
             ensure!(started.elapsed() < Duration::from_secs(START_SECONDS), "the site does not listen on port {port}");
             std::thread::sleep(Duration::from_millis(50));
@@ -158,6 +162,12 @@ impl Agent {
         command
     }
 
+    /// How a person types the agent's commands.
+    pub fn command_line(&self) -> String {
+        let words = std::iter::once(self.program.as_os_str()).chain(self.options.iter().map(|word| word.as_os_str()));
+        words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
     /// `farrier-agent run`; dropping the result stops it.
     pub fn start(&self) -> anyhow::Result<Polling> {
         let mut command = self.command();
@@ -175,13 +185,30 @@ impl Drop for Polling {
     }
 }
 
-/// Returns when a person presses Ctrl-C, when somebody asks this process to end, or when the site ends by itself.
-pub fn serve_until_interrupted(site: &mut Site) -> anyhow::Result<()> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = interrupted.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be listened for")?;
+/// Set when a person presses Ctrl-C or somebody asks this process to end.
+#[derive(Clone, Default)]
+pub struct Interrupted(Arc<AtomicBool>);
+
+impl Interrupted {
+    /// From now on an interruption ends the step under way and lets everything be cleaned up, instead of ending this
+    /// process on the spot.
+    pub fn listen() -> anyhow::Result<Self> {
+        let interrupted = Self::default();
+        let flag = interrupted.clone();
+        ctrlc::set_handler(move || flag.0.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be listened for")?;
+        Ok(interrupted)
+    }
+}
+
+/// Returns when interrupted; a site that ends by itself before is an error.
+pub fn serve_until(interrupted: &Interrupted, site: &mut Site) -> anyhow::Result<()> {
     eprintln!("Serving until Ctrl-C.");
-    while !interrupted.load(Ordering::Relaxed) && site.process.try_wait()?.is_none() {
+    while !interrupted.0.load(Ordering::Relaxed) {
+        if let Some(status) = site.process.try_wait()? {
+            // Ctrl-C reaches the site, too, and may reach it first.
+            std::thread::sleep(Duration::from_millis(200));
+            ensure!(interrupted.0.load(Ordering::Relaxed), "the site ended with {status}:\n{}", site.log());
+        }
         std::thread::sleep(Duration::from_millis(100));
     }
     Ok(())

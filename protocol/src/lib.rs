@@ -1,10 +1,10 @@
 //! What site and agent say to each other: ids, compliance states, enrolment, assignment, state messages and catalogs.
 //!
-//! Everything is `no_std`, [postcard](https://postcard.jamesmunns.com/wire-format) on the wire and bounded by its type, so
-//! that a decoder needs no limit of its own. This crate never does I/O and never verifies a signature (see `farrier-trust`).
+//! Everything is `no_std` and [postcard](https://postcard.jamesmunns.com/wire-format) on the wire. What a site decodes of its
+//! clients' messages is bounded by its type; what holds a `Vec` has its limit in bytes beside it. This crate never does I/O and never verifies a signature (see `farrier-trust`).
 //!
 //! **The wire is append-only.** Postcard numbers enum variants and struct fields by their order: never reorder, never
-//! remove, add variants at the end. `tests/golden.rs` holds the bytes of every message and fails when they move.
+//! remove, add variants at the end. `tests/golden/` holds the bytes of every message and fails when they move.
 
 #![no_std]
 #![warn(missing_docs)]
@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 /// The paths of the management point and of the distribution point, relative to the site's address.
 pub mod paths {
     /// `POST`: [`EnrollmentRequest`](crate::enrollment::EnrollmentRequest) ->
-    /// [`EnrollmentReply`](crate::enrollment::EnrollmentReply). The only path without a client certificate.
+    /// [`EnrollmentReply`](crate::enrollment::EnrollmentReply). Needs no client certificate, but a token.
     pub const ENROLL: &str = "/v1/enroll";
     /// `GET`: [`Assignment`](crate::assignment::Assignment), with `ETag` and `If-None-Match`.
     pub const ASSIGNMENT: &str = "/v1/assignment";

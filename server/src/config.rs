@@ -235,6 +235,9 @@ impl Config {
 
     fn resolve_paths(&mut self, folder: &Path) {
         self.data = folder.join(&self.data);
+        if let Some(file) = self.database.url.as_deref().and_then(|url| url.strip_prefix("sqlite://")) {
+            self.database.url = Some(format!("sqlite://{}", folder.join(file).display()));
+        }
         self.software_update_point.suites.iter_mut().for_each(|suite| suite.resolve_paths(folder));
     }
 

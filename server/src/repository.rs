@@ -21,20 +21,21 @@ impl RepositoryFolder {
         Ok(Self { targets })
     }
 
-    /// Stores content under its digest. What is there already is not written again.
+    /// Stores content under its digest. What is there already, and whole, is not written again.
     ///
     /// # Errors
     /// When the disk does not take it; then nothing is stored.
     pub fn put(&self, content: &[u8]) -> io::Result<Digest> {
         let digest = Digest::of(content);
         let path = self.path(&digest);
-        if path.exists() {
+        if std::fs::read(&path).is_ok_and(|stored| stored == content) {
             return Ok(digest);
         }
         let mut file = tempfile::NamedTempFile::new_in(&self.targets)?;
         file.write_all(content)?;
         file.as_file().sync_all()?;
         file.persist(&path)?;
+        std::fs::File::open(&self.targets)?.sync_all()?;
         Ok(digest)
     }
 

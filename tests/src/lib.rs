@@ -98,6 +98,7 @@ impl Site {
         let (address, listen) = (format!("https://localhost:{}", site.port), format!("127.0.0.1:{}", site.port));
         let mut init = site.command(&["init", "--address", &address, "--listen", &listen, "--console"]);
         succeed(init.arg(format!("127.0.0.1:{}", site.console)).arg(upstream).arg(path))?;
+        site.synchronize_on_request_only()?;
         site.serve()?;
         Ok(site)
     }
@@ -169,6 +170,15 @@ impl Site {
     #[must_use]
     pub fn console(&self) -> u16 {
         self.console
+    }
+
+    /// A test says itself when what happens.
+    fn synchronize_on_request_only(&self) -> anyhow::Result<()> {
+        let file = self.folder.path().join("site.toml");
+        let config = std::fs::read_to_string(&file)?;
+        let changed = config.replace("synchronize_every = \"6h\"", "synchronize_every = \"0s\"");
+        ensure!(changed != config, "the configuration of `farrier init` has another period");
+        Ok(std::fs::write(file, changed)?)
     }
 
     fn log_file(&self) -> PathBuf {

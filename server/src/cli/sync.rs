@@ -1,7 +1,7 @@
 //! `farrier sync`: ask the running site to synchronize, and watch it.
 
 use crate::config::Config;
-use crate::database::{Database, Requester, SuitePhase, SuiteSync, SyncRun};
+use crate::database::{Database, Requester, SuitePhase, SuiteSync, SyncRun, now};
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
 
+/// Publishing takes seconds; after so many it has failed.
+const PUBLISH_SECONDS: i64 = 120;
 /// How often progress is looked up.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 const HISTORY_RUNS: i64 = 5;
@@ -52,6 +54,10 @@ async fn wait_for(database: &Database, id: i64) -> anyhow::Result<()> {
         if run.published_at.is_some() {
             progress.end();
             return conclude(&run);
+        }
+        if run.finished_at.is_some_and(|finished| now() > finished + PUBLISH_SECONDS) {
+            progress.end();
+            bail!("what the synchronization brought is not published: the log of `farrier serve` says why");
         }
         if database.is_sync_run_abandoned(id).await? {
             progress.end();

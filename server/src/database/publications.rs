@@ -135,10 +135,13 @@ impl Database {
         .bind(content)
         .execute(&mut *transaction)
         .await?;
-        sqlx::query("DELETE FROM publications WHERE version <= $1")
-            .bind(version - KEPT_PUBLICATIONS)
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::query(
+            "DELETE FROM publications WHERE version NOT IN \
+             (SELECT version FROM publications ORDER BY version DESC LIMIT $1)",
+        )
+        .bind(KEPT_PUBLICATIONS)
+        .execute(&mut *transaction)
+        .await?;
         transaction.commit().await
     }
 

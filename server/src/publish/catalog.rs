@@ -4,7 +4,7 @@ use super::chunks::ChunkWriter;
 use crate::database::{CatalogPackage, CatalogUpdate, Follow, Suite};
 use crate::repository::RepositoryFolder;
 use anyhow::{Context as _, anyhow};
-use farrier_dpkg_rules::{Binary, EncodeError};
+use farrier_dpkg_rules::{Binary, EncodeError, RuleBuilder};
 use farrier_protocol::Digest;
 use farrier_protocol::assignment::AssignedCatalog;
 use farrier_protocol::catalog::{Catalog, MAX_CHUNKS};
@@ -69,9 +69,12 @@ fn build(
 ) -> anyhow::Result<StoredCatalog> {
     let mut chunks = ChunkWriter::new(repository);
     for update in updates {
-        match rule(update, architecture, follow, ordinary) {
-            Ok(Some(rule)) => chunks.push(update.id, &update.name, &rule)?,
-            Ok(None) => {}
+        match rules(update, architecture, follow, ordinary) {
+            Ok(rules) => {
+                for rule in &rules {
+                    chunks.push(update.id, &update.name, rule)?;
+                }
+            }
             Err(error) => {
                 tracing::warn!(update.name, %error, "An update has no rule: no client will be assessed for it");
             }
@@ -103,24 +106,39 @@ fn bounded<const N: usize>(text: &str) -> anyhow::Result<heapless::String<N>> {
         .context("a name is too long")
 }
 
-/// The rule of an update; none where it has no package for the architecture.
-fn rule(
+/// The rules of an update: none where it has no package for the architecture, more than one where its packages do not
+/// fit into one. A client takes the greatest state of them.
+fn rules(
     update: &CatalogUpdate,
     architecture: &str,
     follow: Follow,
     ordinary: Option<&OrdinaryVersions<'_>>,
-) -> Result<Option<Vec<u8>>, EncodeError> {
-    let mut packages = update.packages.iter().filter(|package| concerns(package, architecture)).peekable();
-    if packages.peek().is_none() {
-        return Ok(None);
+) -> Result<Vec<Vec<u8>>, EncodeError> {
+    let packages = update.packages.iter().filter(|package| concerns(package, architecture));
+    let binaries: Vec<_> = packages
+        .map(|package| Binary {
+            name: package.name.as_bytes(),
+            version: package.version.as_bytes(),
+            all: package.architecture == ALL,
+            above: above(package, follow, ordinary).map(str::as_bytes),
+        })
+        .collect();
+    let mut rules = Vec::new();
+    let mut rest = &binaries[..];
+    while !rest.is_empty() {
+        let mut rule = RuleBuilder::new(&update.version, architecture)?;
+        let mut taken = 0;
+        for binary in rest {
+            match rule.push(binary) {
+                Err(EncodeError::RuleTooLarge(_)) if taken > 0 => break,
+                pushed => pushed?,
+            }
+            taken += 1;
+        }
+        rules.push(rule.finish());
+        rest = &rest[taken..];
     }
-    let binaries = packages.map(|package| Binary {
-        name: package.name.as_bytes(),
-        version: package.version.as_bytes(),
-        all: package.architecture == ALL,
-        above: above(package, follow, ordinary).map(str::as_bytes),
-    });
-    farrier_dpkg_rules::encode(&update.version, architecture, binaries).map(Some)
+    Ok(rules)
 }
 
 /// How apt treats a suite that is not followed by itself: its packages concern only whoever has something newer than

@@ -87,7 +87,10 @@ impl Publisher {
     }
 
     async fn sign(&self, targets: Vec<Target>, content: PublishedContent, last_version: u64) -> anyhow::Result<()> {
-        let (published_at, version) = (now(), last_version + 1);
+        let published_at = now();
+        // Not only the next number, but one of this time: clients take no lower version than they have seen, and a site
+        // whose database was restored from a backup must get above it again.
+        let version = (last_version + 1).max(published_at.unsigned_abs());
         let expires_at = published_at + INDEX_DAYS * DAY_SECONDS;
         let index = Index { version, expires: expires_at, targets };
         let signed_index = self.key.sign(&index)?;
@@ -162,24 +165,34 @@ impl Publisher {
 
     /// Clients in the middle of a fetch may still ask for what the publication before named.
     async fn remove_what_nobody_names(&self) -> anyhow::Result<()> {
-        let mut named = HashSet::new();
+        let mut targets = Vec::new();
         for publication in self.database.publications().await.context("reading the publications")? {
-            for target in self.index_of(&publication)?.targets {
-                if target.name.starts_with(catalog::TARGETS) {
-                    named.extend(self.chunks_of(&target.digest).unwrap_or_default());
-                }
-                named.insert(target.digest);
-            }
+            targets.extend(self.index_of(&publication)?.targets);
         }
-        self.repository.retain(|digest| named.contains(digest)).context("cleaning the repository")?;
-        Ok(())
+        let repository = self.repository.clone();
+        tokio::task::spawn_blocking(move || retain(&repository, &targets))
+            .await?
+            .context("the repository cannot be cleaned")
     }
+}
 
-    fn chunks_of(&self, catalog: &Digest) -> Option<Vec<Digest>> {
-        let bytes = std::fs::read(self.repository.path(catalog)).ok()?;
-        let catalog: Catalog = farrier_protocol::decode(&bytes).ok()?;
-        Some(catalog.chunks.iter().map(|chunk| chunk.digest).collect())
+/// Keeps these targets and the chunks of the catalogs among them.
+fn retain(repository: &RepositoryFolder, targets: &[Target]) -> anyhow::Result<()> {
+    let mut named: HashSet<Digest> = targets.iter().map(|target| target.digest).collect();
+    for catalog in targets.iter().filter(|target| target.name.starts_with(catalog::TARGETS)) {
+        match std::fs::read(repository.path(&catalog.digest)) {
+            Ok(bytes) => {
+                let catalog: Catalog = farrier_protocol::decode(&bytes)
+                    .with_context(|| format!("{} is damaged in the repository", catalog.name))?;
+                named.extend(catalog.chunks.iter().map(|chunk| chunk.digest));
+            }
+            // Of the publication before: then nobody can be fetching it either.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+    repository.retain(|digest| named.contains(digest))?;
+    Ok(())
 }
 
 fn too_many_catalogs() -> anyhow::Error {

@@ -140,7 +140,10 @@ async fn a_publication_is_what_an_agent_accepts(database: Database) -> anyhow::R
     import(&database, suite, Follow::Always, vec![bash]).await?;
     let site = Site::new(&database)?;
     let index = site.publish().await?;
-    ensure!(index.version == 1);
+    ensure!(
+        index.version >= now().unsigned_abs() - 60,
+        "a version of this time, so that a restored site gets above it"
+    );
     ensure!(index.targets.iter().map(|target| target.name.as_str()).eq([CATALOG, "plugins/dpkg"]));
     let rules = site.rules(&index, CATALOG)?;
     ensure!(rules.keys().eq(["bookworm/bash/5.2.15-2"]));
@@ -179,7 +182,7 @@ async fn clients_of_another_release_are_another_publication(database: Database) 
     let index = site.publish().await?;
     sqlx::query("UPDATE suites SET release = 'trixie'").execute(database.pool()).await?;
     let moved = site.publish().await?;
-    ensure!(moved.targets == index.targets && moved.version == 2, "the same rules for other clients");
+    ensure!(moved.targets == index.targets && moved.version > index.version, "the same rules for other clients");
     ensure!(site.current().await?.content.catalogs[0].scope == "debian/trixie/amd64");
     Ok(())
 }
@@ -249,8 +252,7 @@ async fn an_expired_update_leaves_the_catalog(database: Database) -> anyhow::Res
     large_suite(&database, suite, 3, &[]).await?;
     ensure!(site.rules(&site.publish().await?, CATALOG)?.len() == 3);
     large_suite(&database, suite, 2, &[]).await?;
-    let index = site.publish().await?;
-    ensure!(index.version == 2 && site.rules(&index, CATALOG)?.len() == 2);
+    ensure!(site.rules(&site.publish().await?, CATALOG)?.len() == 2);
     Ok(())
 }
 
@@ -285,7 +287,7 @@ async fn an_index_that_grows_old_is_signed_anew(database: Database) -> anyhow::R
     };
     database.record_publication(&publication).await?;
     let renewed = site.publish().await?;
-    ensure!(renewed.version == 6 && renewed.targets == index.targets && renewed.expires > now() + 24 * 3600);
+    ensure!(renewed.version > 5 && renewed.targets == index.targets && renewed.expires > now() + 24 * 3600);
     Ok(())
 }
 
@@ -345,7 +347,7 @@ async fn an_update_without_a_rule_harms_nobody_else(database: Database) -> anyho
     ];
     import(&database, suite, Follow::Always, updates).await?;
     let site = Site::new(&database)?;
-    ensure!(site.rules(&site.publish().await?, CATALOG)?.keys().eq(["bookworm/small/1"]));
+    ensure!(site.rules(&site.publish().await?, CATALOG)?.keys().eq(["bookworm/large/1", "bookworm/small/1"]));
     Ok(())
 }
 
