@@ -146,7 +146,7 @@ pub fn enroll(programs: &Programs, site: &Site, folder: &Path, endpoint: &Endpoi
 
 /// `farrier-agent scan`.
 pub fn scan(agent: &Agent) -> anyhow::Result<()> {
-    succeed(agent.command().arg("scan").stdout(std::io::stderr()))
+    succeed(agent.command().arg("scan").stdout(Stdio::null()))
 }
 
 /// `farrier status --json`.
