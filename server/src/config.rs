@@ -241,14 +241,19 @@ impl Config {
         self.software_update_point.suites.iter_mut().for_each(|suite| suite.resolve_paths(folder));
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Whether the settings make sense; if not, which one does not and what to write.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.name.trim().is_empty() {
+            return Err("name is empty: write the site's name, as the console is to show it".to_owned());
+        }
         if !self.console.listen.ip().is_loopback() {
             return Err(format!(
                 "console.listen is {}: the console has no sign-in yet, so it listens on loopback only (127.0.0.1:8444)",
                 self.console.listen
             ));
         }
-        if !self.management_point.address.starts_with("https://") {
+        let authority = self.management_point.address.strip_prefix("https://").map(|rest| rest.trim_end_matches('/'));
+        if authority.is_none_or(|authority| authority.is_empty() || authority.contains('/')) {
             return Err(format!(
                 "management_point.address is {:?}: write the address clients use, https://host:port",
                 self.management_point.address
@@ -299,6 +304,9 @@ impl SuiteConfig {
                 "suite {name}: a suite needs components (components = [\"main\"]), a flat repository (suite = \"./\") has none"
             ));
         }
+        if self.release.is_empty() || self.distribution.is_empty() {
+            return Err(format!("suite {name}: name the distribution and the release of its clients (os-release)"));
+        }
         if self.architectures.is_empty() {
             return Err(format!("suite {name}: name at least one architecture (architectures = [\"amd64\"])"));
         }
@@ -335,6 +343,17 @@ fn yes() -> bool {
     true
 }
 
+/// A period as people write it: `30s`, `15m`, `36h`.
+///
+/// # Errors
+/// In words, when it is none, or negative.
+pub fn parse_period(text: &str) -> Result<SignedDuration, String> {
+    match text.parse::<SignedDuration>() {
+        Ok(period) if !period.is_negative() => Ok(period),
+        _ => Err(format!("{text:?} is no period: write 30s, 15m or 36h")),
+    }
+}
+
 /// Periods as people write them: `30s`, `15m`, `36h`.
 mod duration {
     use jiff::SignedDuration;
@@ -345,12 +364,6 @@ mod duration {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SignedDuration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let duration: SignedDuration =
-            text.parse().map_err(|_| D::Error::custom(format!("{text:?} is no period: write 30s, 15m or 6h")))?;
-        if duration.is_negative() {
-            return Err(D::Error::custom(format!("{text:?} is negative")));
-        }
-        Ok(duration)
+        super::parse_period(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }

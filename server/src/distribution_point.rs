@@ -11,8 +11,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use farrier_protocol::{Digest, paths};
+use std::time::Duration;
 use tokio_util::io::ReaderStream;
+use tower_http::timeout::TimeoutLayer;
 
+/// How long an answer may take to begin; how long it may take to be read is the connection's business.
+const REQUEST_SECONDS: u64 = 60;
 /// How long a cache may answer with an index that is no longer the current one.
 const INDEX_CACHE: &str = "max-age=60";
 const TARGET_CACHE: &str = "public, max-age=31536000, immutable";
@@ -30,6 +34,7 @@ pub fn router(database: Database, repository: RepositoryFolder) -> Router {
         .route(paths::INDEX, get(index))
         .route(&format!("{}/{{digest}}", paths::TARGETS), get(target))
         .with_state(DistributionPoint { database, repository })
+        .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(REQUEST_SECONDS)))
 }
 
 async fn index(State(state): State<DistributionPoint>, headers: HeaderMap) -> Response {

@@ -2,6 +2,7 @@
 //!
 //! TLS authenticates clients and hides traffic. What a client runs and believes is signed by the repository's key alone.
 
+use crate::database::Database;
 use farrier_protocol::enrollment::{EnrollmentToken, SECRET_BYTES};
 use farrier_protocol::{ClientId, Digest};
 use farrier_trust::RepositoryKey;
@@ -32,8 +33,8 @@ const CLOCK_TOLERANCE: Duration = Duration::DAY;
 /// Why the site's keys cannot be had or used.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// A key file cannot be read or written.
-    #[error("the key file {file} cannot be read or written")]
+    /// A key file or its folder cannot be read or written.
+    #[error("{file} cannot be read or written")]
     File {
         /// Which file.
         file: PathBuf,
@@ -48,6 +49,15 @@ pub enum IdentityError {
         /// What it should be.
         what: &'static str,
     },
+    /// A key file is not there although clients trust the key.
+    #[error("{file} is missing: restore it from a backup, the clients of this site trust no other key")]
+    Missing {
+        /// Which file.
+        file: PathBuf,
+    },
+    /// Whether clients trust the keys cannot be told.
+    #[error("the site database cannot be read")]
+    Database(#[from] sqlx::Error),
     /// A certificate cannot be made.
     #[error("the certificate cannot be made")]
     Certificate(#[from] rcgen::Error),
@@ -62,17 +72,30 @@ pub struct SiteIdentity {
 }
 
 impl SiteIdentity {
+    /// The keys of the site with this database. They are made while nothing was published; from then on clients trust
+    /// them, and a missing one is an error.
+    ///
+    /// # Errors
+    /// When a key is missing, cannot be read or written, or is something else.
+    pub async fn of_site(data: &Path, database: &Database) -> Result<Self, IdentityError> {
+        if database.current_publication().await?.is_some() {
+            let folder = data.join("keys");
+            let missing =
+                [AUTHORITY_FILE, REPOSITORY_FILE].map(|name| folder.join(name)).into_iter().find(|file| !file.exists());
+            if let Some(file) = missing {
+                return Err(IdentityError::Missing { file });
+            }
+        }
+        Self::load_or_create(data)
+    }
+
     /// Reads the keys from `{data}/keys`, and makes those that are not there yet.
     ///
     /// # Errors
     /// When a file cannot be read or written, or holds something else.
     pub fn load_or_create(data: &Path) -> Result<Self, IdentityError> {
         let folder = data.join("keys");
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder)
-            .map_err(|source| IdentityError::File { file: folder.clone(), source })?;
+        make_folder(&folder)?;
         let authority_file = folder.join(AUTHORITY_FILE);
         let authority = read_or_create(&authority_file, || Ok(new_authority()?.into_bytes()))?;
         let (authority, authority_certificate) = parse_authority(&authority_file, &authority)?;
@@ -150,6 +173,15 @@ impl SiteIdentity {
             secret,
         })
     }
+}
+
+/// Makes a folder of the site's where it is missing, for its owner only: it holds keys.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_folder(folder: &Path) -> Result<(), IdentityError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|source| IdentityError::File { file: folder.to_owned(), source })
 }
 
 fn valid_for(params: &mut CertificateParams, duration: Duration) {

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::console::Console;
 use crate::database::{Database, StateWriter};
-use crate::identity::SiteIdentity;
+use crate::identity::{self, SiteIdentity};
 use crate::management_point::{self, ManagementPoint};
 use crate::repository::RepositoryFolder;
 use crate::signals::Signals;
@@ -37,11 +37,10 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    std::fs::create_dir_all(&config.data)
-        .with_context(|| format!("the data folder {} cannot be made", config.data.display()))?;
-    let identity = Arc::new(SiteIdentity::load_or_create(&config.data)?);
+    identity::make_folder(&config.data)?;
     let repository = RepositoryFolder::open(&config.data).context("the repository folder cannot be made")?;
     let database = Database::open(&config.database_url()).await?;
+    let identity = Arc::new(SiteIdentity::of_site(&config.data, &database).await?);
     let signals = Signals::default();
 
     let listener = bind(config.management_point.listen, "management_point.listen").await?;

@@ -154,6 +154,12 @@ impl Site {
         Ok(serde_json::from_str(&succeed(&mut self.command(&["status", "--json"]))?)?)
     }
 
+    /// The folder of configuration and data.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The site's data folder.
     #[must_use]
     pub fn data(&self) -> PathBuf {

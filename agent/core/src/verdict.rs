@@ -43,6 +43,14 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// The verdict of a plugin that could not give all its answers.
+    fn of_blind(self, reason: &Rc<[Finding]>) -> Self {
+        match self.state {
+            ComplianceState::Installed => Self { state: ComplianceState::Unknown, findings: Rc::clone(reason), ..self },
+            ComplianceState::NotRequired | ComplianceState::Required | ComplianceState::Unknown => self,
+        }
+    }
+
     /// The greater state wins; equal states keep the findings of both.
     fn merge(&mut self, other: Self) {
         if other.state > self.state {
@@ -69,6 +77,10 @@ impl Verdicts {
         if verdict.state == ComplianceState::NotRequired {
             return;
         }
+        let verdict = match self.blind.get(&verdict.plugin) {
+            Some(reason) => verdict.of_blind(reason),
+            None => verdict,
+        };
         if let Some(known) = self.found.get_mut(&update) {
             known.merge(verdict);
         } else {
@@ -85,9 +97,13 @@ impl Verdicts {
     }
 
     /// A plugin failed before it was known which updates it would have been asked about. What was reported of it
-    /// before is `Unknown` now, instead of `NotRequired` for want of an answer.
+    /// before is `Unknown` now, instead of `NotRequired` for want of an answer; and what it found `Installed` is, because
+    /// the answer it did not give may have been `Required`.
     pub fn fail_blindly(&mut self, plugin: PluginTag, reason: &Rc<[Finding]>) {
         self.blind.entry(plugin).or_insert_with(|| Rc::clone(reason));
+        for verdict in self.found.values_mut().filter(|verdict| verdict.plugin == plugin) {
+            *verdict = verdict.clone().of_blind(reason);
+        }
     }
 
     /// The verdicts by update, without the `NotRequired` ones.
@@ -159,6 +175,20 @@ mod tests {
         let mut verdicts = Verdicts::default();
         verdicts.add(UPDATE, verdict(ComplianceState::NotRequired, &[]));
         assert_eq!(verdicts.iter().count(), 0);
+    }
+
+    #[test]
+    fn what_a_plugin_with_lost_rules_found_installed_is_unknown() {
+        let reason: Rc<[Finding]> = vec![finding("dpkg", ComplianceState::Unknown)].into();
+        let (before, after, required) = (UPDATE, UpdateId([2; 16]), UpdateId([3; 16]));
+        let mut verdicts = Verdicts::default();
+        verdicts.add(before, verdict(ComplianceState::Installed, &["libc6"]));
+        verdicts.add(required, verdict(ComplianceState::Required, &["bash"]));
+        verdicts.fail_blindly(PluginTag::of("dpkg"), &reason);
+        verdicts.add(after, verdict(ComplianceState::Installed, &["libssl3"]));
+        let state = |update| verdicts.get(update).unwrap().state;
+        assert_eq!([state(&before), state(&after)], [ComplianceState::Unknown; 2]);
+        assert_eq!(state(&required), ComplianceState::Required, "more rules would not change that");
     }
 
     #[test]

@@ -77,12 +77,13 @@ impl Content {
         Ok(Incoming { file, partial, path, digest: *digest, hasher: Sha256::new(), missing_bytes: length })
     }
 
-    /// Removes everything else.
+    /// Removes every other file. A folder among them (`lost+found`) is not the cache's.
     pub(crate) fn retain(&self, keep: &BTreeSet<Digest>) -> io::Result<()> {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             let digest = entry.file_name().to_str().and_then(|name| name.parse().ok());
-            if digest.is_none_or(|digest| !keep.contains(&digest)) {
+            let kept = digest.is_some_and(|digest| keep.contains(&digest));
+            if !kept && !entry.file_type()?.is_dir() {
                 fs::remove_file(entry.path())?;
             }
         }
@@ -175,5 +176,14 @@ mod tests {
         content.retain(&[kept].into()).unwrap();
         assert!(content.has(&kept) && !content.has(&removed));
         assert_eq!(fs::read_dir(&content.folder).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_stray_folder_keeps_nothing_from_being_removed() {
+        let (_folder, content) = content();
+        let removed = [put(&content, b"a"), put(&content, b"b")];
+        fs::create_dir_all(content.folder.join("lost+found/deeper")).unwrap();
+        content.retain(&BTreeSet::new()).unwrap();
+        assert!(!removed.iter().any(|digest| content.has(digest)));
     }
 }

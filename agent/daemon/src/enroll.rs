@@ -12,6 +12,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use farrier_protocol::Digest;
 use farrier_protocol::enrollment::{EnrollmentReply, EnrollmentRequest, EnrollmentToken};
 use farrier_runtime::KEY_BYTES;
+use farrier_spool::{Floors, FloorsError};
 use farrier_trust::RepositoryRoot;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PublicKeyData as _};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -31,6 +32,11 @@ pub(crate) async fn enroll(agent: &Agent, token: &str, force: bool) -> anyhow::R
         Err(_) if force => None,
         before => before?,
     };
+    // Read before the token is spent.
+    let floors = match Floors::read(&agent.layout.floors()) {
+        Err(FloorsError::Damaged { .. }) if force => None,
+        floors => floors?,
+    };
     let key = KeyPair::generate().context("no key could be made")?;
     agent.progress.show(format_args!("Enrolling at {}", token.site));
     let site = Site::new(&token.site, tls::enrolling(token.authority)?)?;
@@ -40,6 +46,10 @@ pub(crate) async fn enroll(agent: &Agent, token: &str, force: bool) -> anyhow::R
     let device_key = before.map_or_else(Identity::new_device_key, |before| Ok(before.device_key))?;
     let identity = identity(&token, &key, reply?, device_key)?;
     identity.store(&file)?;
+    // After the identity: until there is a new one, the old one keeps its floors.
+    let (repository, client) = (identity.repository.0, identity.client);
+    let floors = floors.unwrap_or_else(|| Floors::new(repository, client)).of_enrollment(repository, client);
+    floors.store(&agent.layout.floors())?;
     Ok(identity)
 }
 

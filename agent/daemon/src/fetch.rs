@@ -97,8 +97,10 @@ async fn fetch(session: &mut Session<'_>, site: &Site, known: Option<StoredPolic
     let keep = Download { session, site, policy: &policy, keep: BTreeSet::new() }.everything().await?;
     session.adopt(&documents, &policy)?;
     tracing::info!(assignment.version = policy.assignment.version, "Assignment adopted");
-    if let Some(keep) = keep {
-        session.content.retain(&keep).context("old content cannot be removed")?;
+    if let Some(keep) = keep
+        && let Err(error) = session.content.retain(&keep)
+    {
+        tracing::warn!(%error, "Old content could not be removed");
     }
     Ok(Polled::Adopted)
 }
@@ -120,7 +122,7 @@ impl Download<'_> {
             self.target(&plugin.target, &plugin.digest, max_bytes).await?;
         }
         let scanner = Scanner::open(session.agent, &session.identity, &session.content)?;
-        scanner.forget_others(&assignment.plugins)?;
+        scanner.forget_others(&assignment.plugins);
         let mut all_known = true;
         for plugin in &assignment.plugins {
             let scopes = scanner.guest(plugin).and_then(|mut guest| Ok(guest.scopes()?));

@@ -15,6 +15,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The periods before the first assignment says others.
 const FIRST_SCHEDULE: Schedule = Schedule { poll_seconds: 900, scan_seconds: 6 * 3_600 };
+/// The shortest sleep, also while something stays due: signals arrive only in one who waits.
+const MIN_NAP_SECONDS: u32 = 1;
 /// The longest sleep: clocks are set and machines are suspended, and a timer notices only when it is looked at.
 const MAX_NAP_SECONDS: u32 = 60;
 
@@ -25,19 +27,11 @@ pub(crate) async fn run(agent: &Agent) -> anyhow::Result<()> {
     tracing::info!(client.id = %identity.client, site = identity.site, "Agent started");
     let mut daemon = Daemon::new(agent);
     loop {
-        let nap = daemon.seconds_to_wait().clamp(1, MAX_NAP_SECONDS);
-        let work = async {
-            if daemon.is_due() {
-                daemon.work().await;
-            } else {
-                tokio::time::sleep(Duration::from_secs(nap.into())).await;
-            }
-        };
         // Whatever is interrupted is either in the spool or done again: nothing is half done.
         tokio::select! {
             biased;
             () = shutdown.requested() => break,
-            () = work => {}
+            () = daemon.turn() => {}
         }
     }
     tracing::info!("Agent stopped");
@@ -70,6 +64,7 @@ pub(crate) struct Daemon<'a> {
     poll: Timer,
     scan: Timer,
     failures: u32,
+    incomplete_scans: u32,
     settled: Option<Settled>,
 }
 
@@ -79,7 +74,7 @@ impl<'a> Daemon<'a> {
         let mut schedule = FIRST_SCHEDULE;
         override_schedule(&mut schedule, agent);
         let due = Timer::due_now(now());
-        Self { agent, schedule, poll: due, scan: due, failures: 0, settled: None }
+        Self { agent, schedule, poll: due, scan: due, failures: 0, incomplete_scans: 0, settled: None }
     }
 
     /// The poll period is over.
@@ -88,8 +83,13 @@ impl<'a> Daemon<'a> {
         self.poll = Timer::due_now(now());
     }
 
-    fn is_due(&self) -> bool {
-        self.seconds_to_wait() == 0
+    /// Does what is due, and then always naps.
+    pub(crate) async fn turn(&mut self) {
+        if self.seconds_to_wait() == 0 {
+            self.work().await;
+        }
+        let nap_seconds = self.seconds_to_wait().clamp(MIN_NAP_SECONDS, MAX_NAP_SECONDS);
+        tokio::time::sleep(Duration::from_secs(nap_seconds.into())).await;
     }
 
     /// How long nothing is due.
@@ -116,14 +116,14 @@ impl<'a> Daemon<'a> {
         }
         let lock = match free_lock(self.agent).await {
             Ok(lock) => lock,
-            Err(error) => return self.failed(&error),
+            Err(error) => return self.blocked(&error),
         };
         match Session::open(self.agent, lock) {
             Ok(mut session) => {
                 self.poll_and_scan(&mut session).await;
                 self.settled = Settled::close(session);
             }
-            Err(error) => self.failed(&error),
+            Err(error) => self.blocked(&error),
         }
     }
 
@@ -145,12 +145,8 @@ impl<'a> Daemon<'a> {
         if self.scan.is_due(now()) {
             self.scan = Timer::start(now(), jittered(self.schedule.scan_seconds, chance()));
             match assess(session, false) {
-                Ok(assessment) if assessment.outcome.tally.incomplete => {
-                    tracing::warn!("Content was missing: it is fetched again");
-                    self.poll = Timer::start(now(), retry(self.schedule.poll_seconds, 1, chance()));
-                    self.scan = self.poll;
-                }
-                Ok(_) => {}
+                Ok(assessment) if assessment.outcome.tally.incomplete => self.fetch_again(),
+                Ok(_) => self.incomplete_scans = 0,
                 Err(error) => tracing::warn!(error = format!("{error:#}"), "No scan"),
             }
         }
@@ -170,6 +166,22 @@ impl<'a> Daemon<'a> {
     fn succeeded(&mut self) {
         self.failures = 0;
         self.poll = Timer::start(now(), jittered(self.schedule.poll_seconds, chance()));
+    }
+
+    /// Content was missing: polls soon, less so every time. The scan follows when that poll has adopted what it fetched.
+    fn fetch_again(&mut self) {
+        self.incomplete_scans = self.incomplete_scans.saturating_add(1);
+        let seconds = retry(self.schedule.poll_seconds, self.failures.max(self.incomplete_scans), chance());
+        self.poll = Timer::start(now(), seconds);
+        tracing::warn!(retry_seconds = seconds, "Content was missing: it is fetched again");
+    }
+
+    /// Neither polls nor scans are possible: a scan that is due waits for the next try, too.
+    fn blocked(&mut self, error: &anyhow::Error) {
+        self.failed(error);
+        if self.scan.is_due(now()) {
+            self.scan = self.poll;
+        }
     }
 
     fn failed(&mut self, error: &anyhow::Error) {

@@ -38,7 +38,7 @@ impl ArtefactCache {
         Ok(Self { folder, key })
     }
 
-    /// Removes the artefacts of all components but these.
+    /// Removes the artefacts of all components but these. A folder among them (`lost+found`) is not the cache's.
     ///
     /// # Errors
     /// When the folder cannot be read or a file not be removed.
@@ -47,7 +47,7 @@ impl ArtefactCache {
             let entry = entry?;
             let name = entry.file_name();
             let kept = components.iter().any(|digest| name.to_string_lossy().starts_with(&digest.to_string()));
-            if !kept {
+            if !kept && !entry.file_type()?.is_dir() {
                 std::fs::remove_file(entry.path())?;
             }
         }
@@ -158,6 +158,7 @@ mod tests {
     #[test]
     fn only_what_is_still_assigned_is_kept() {
         let (_folder, cache) = cache(1);
+        std::fs::create_dir(cache.folder.join("lost+found")).unwrap();
         cache.retain(&[COMPONENT]).unwrap();
         assert!(load(&cache).is_some());
         cache.retain(&[]).unwrap();

@@ -53,18 +53,29 @@ impl Floors {
     /// # Errors
     /// When the file is damaged or cannot be read. A missing file is no error: nothing was accepted yet.
     pub fn load(file: &Path, repository: Digest, client: ClientId) -> Result<Self, FloorsError> {
-        let mut floors = match fs::read(file) {
-            Ok(bytes) => Self::decode(&bytes).ok_or_else(|| FloorsError::Damaged { file: file.to_owned() })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::new(repository, client),
-            Err(source) => return Err(FloorsError::Storage { file: file.to_owned(), source }),
-        };
-        if floors.repository != repository {
-            floors = Self::new(repository, client);
+        Ok(Self::read(file)?.map_or(Self::new(repository, client), |floors| floors.of_enrollment(repository, client)))
+    }
+
+    /// Reads the floors of whichever enrolment the file is of, if there are any.
+    ///
+    /// # Errors
+    /// When the file is damaged or cannot be read.
+    pub fn read(file: &Path) -> Result<Option<Self>, FloorsError> {
+        match fs::read(file) {
+            Ok(bytes) => Self::decode(&bytes).map(Some).ok_or_else(|| FloorsError::Damaged { file: file.to_owned() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FloorsError::Storage { file: file.to_owned(), source }),
         }
-        if floors.client != client {
-            (floors.client, floors.assignment_version) = (client, 0);
+    }
+
+    /// What of these floors counts for this enrolment.
+    #[must_use]
+    pub fn of_enrollment(self, repository: Digest, client: ClientId) -> Self {
+        match self {
+            floors if floors.repository != repository => Self::new(repository, client),
+            floors if floors.client != client => Self { client, assignment_version: 0, ..floors },
+            floors => floors,
         }
-        Ok(floors)
     }
 
     /// The floors raised to what was accepted; none of them ever sinks.

@@ -2,9 +2,9 @@
 
 use crate::{
     architectures::{self, Architecture, Seen},
-    status::{Condition, Stanza, StatusFile},
+    status::{self, Condition, Stanza, StatusFile},
 };
-use alloc::{borrow::ToOwned, boxed::Box, vec, vec::Vec};
+use alloc::{borrow::ToOwned, boxed::Box, format, vec, vec::Vec};
 use farrier_plugin_sdk::{Error, Facts};
 
 /// An installed package.
@@ -49,6 +49,10 @@ impl Installed {
                 let architecture = architectures.add(stanza);
                 packages.push(Package::of(stanza, architecture));
             }
+        }
+        if packages.is_empty() {
+            // A power cut leaves an empty file behind. Nothing would be required of nobody.
+            return Err(Error::Invalid(format!("no package is installed according to {}", status::PATH)));
         }
         let listed = architectures::listed(facts)?;
         let native = architectures.native(&listed)?.to_owned();

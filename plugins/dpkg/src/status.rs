@@ -3,7 +3,7 @@
 use alloc::{format, string::String, vec::Vec};
 use farrier_plugin_sdk::{Error, Facts, Lines};
 
-const PATH: &str = "/var/lib/dpkg/status";
+pub const PATH: &str = "/var/lib/dpkg/status";
 
 /// How far the installation of a package has come: the third word of its status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

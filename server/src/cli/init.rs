@@ -3,7 +3,7 @@
 use crate::config::{
     self, Config, ConsoleConfig, DatabaseConfig, ManagementPointConfig, SoftwareUpdatePointConfig, SuiteConfig,
 };
-use crate::identity::SiteIdentity;
+use crate::identity::{self, SiteIdentity};
 use crate::sync::debian::apt_sources;
 use anyhow::{Context as _, ensure};
 use clap::Args;
@@ -40,8 +40,6 @@ pub(super) fn run(file: &Path, options: Options) -> anyhow::Result<()> {
     ensure!(!file.exists(), "{} exists already: remove it, or name another one with --config", file.display());
     let folder = super::absolute(file)?.parent().map(Path::to_owned).unwrap_or_default();
     let data = super::absolute(&options.data.unwrap_or_else(|| folder.join("data")))?;
-    std::fs::create_dir_all(&data).with_context(|| format!("the data folder {} cannot be made", data.display()))?;
-    SiteIdentity::load_or_create(&data)?;
     let suites = match (&options.apt_root, &options.suites) {
         (Some(root), _) => suites_of_apt(&super::absolute(root)?, &data)?,
         (None, Some(file)) => config::suites_of_file(&super::absolute(file)?)?,
@@ -60,10 +58,15 @@ pub(super) fn run(file: &Path, options: Options) -> anyhow::Result<()> {
         console: ConsoleConfig { listen: options.console },
         software_update_point: SoftwareUpdatePointConfig { suites, ..SoftwareUpdatePointConfig::default() },
     };
+    config.check().map_err(anyhow::Error::msg)?;
+    identity::make_folder(&config.data)?;
+    SiteIdentity::load_or_create(&config.data)?;
     let text = toml::to_string_pretty(&config)?;
     std::fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))?;
-    println!("{} is written. Next: farrier --config {} serve", file.display(), file.display());
-    Ok(())
+    if config.software_update_point.suites.is_empty() {
+        super::say("No suite is configured yet: add [[software_update_point.suite]] tables, as in site.example.toml.")?;
+    }
+    super::say(format_args!("{} is written. Next: farrier --config {} serve", file.display(), file.display()))
 }
 
 /// The suites of the root's apt; what is left out is said on stderr.

@@ -2,9 +2,6 @@
 //!
 //! The commands open the same database as the running site; what they write there, the site's roles find and act on.
 
-// A command line speaks on stdout.
-#![allow(clippy::print_stdout)]
-
 mod init;
 mod serve;
 mod status;
@@ -14,7 +11,8 @@ mod token;
 use crate::config::Config;
 use crate::database::Database;
 use clap::{Parser, Subcommand};
-use std::io::{IsTerminal as _, stderr};
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -58,6 +56,8 @@ pub async fn main() -> ExitCode {
     start_logging(cli.verbose, matches!(cli.command, Command::Serve));
     match run(cli).await {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read has seen enough (`farrier status | head`).
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("farrier: {error:#}");
             ExitCode::FAILURE
@@ -85,6 +85,15 @@ fn start_logging(verbose: u8, serving: bool) {
     let filter = Targets::new().with_default(LevelFilter::WARN).with_target("farrier", level);
     let lines = tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal());
     tracing_subscriber::registry().with(filter).with(lines).init();
+}
+
+/// Writes a line on stdout, where a command speaks.
+fn say(line: impl Display) -> anyhow::Result<()> {
+    Ok(writeln!(stdout(), "{line}")?)
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 async fn open_database(config: &Config) -> anyhow::Result<Database> {

@@ -14,7 +14,8 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     };
     let name = config.name.clone();
     let ready = move |addresses: crate::serve::Addresses| {
-        println!("{name} is running. Console: https://{}/", addresses.console);
+        // Nobody needs to read it: the log says it, too.
+        let _ = super::say(format_args!("{name} is running. Console: https://{}/", addresses.console));
     };
     crate::serve::run(config, ready, shutdown).await
 }

@@ -42,12 +42,7 @@ struct Urgent {
 pub(super) async fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
     let database = super::open_database(config).await?;
     let status = status_of(&database).await?;
-    if options.json {
-        println!("{}", serde_json::to_string(&status)?);
-    } else {
-        print(&config.name, &status);
-    }
-    Ok(())
+    if options.json { super::say(serde_json::to_string(&status)?) } else { print(&config.name, &status) }
 }
 
 async fn status_of(database: &Database) -> anyhow::Result<Status> {
@@ -74,15 +69,19 @@ impl Urgent {
     }
 }
 
-fn print(name: &str, status: &Status) {
+fn print(name: &str, status: &Status) -> anyhow::Result<()> {
     let StateCounts { required, unknown, installed, not_required } = status.updates.states;
-    println!("{name}: {} updates, {} clients have scanned", status.updates.total, status.clients);
+    super::say(format_args!("{name}: {} updates, {} scanned clients", status.updates.total, status.clients))?;
     for (state, count) in
         [("Required", required), ("Installed", installed), ("NotRequired", not_required), ("Unknown", unknown)]
     {
-        println!("{count:>10} {state}");
+        super::say(format_args!("{count:>10} {state}"))?;
     }
-    for update in &status.most_urgent {
-        println!("  {:<44} {:<17} {} clients; {}", update.title, update.classification, update.clients, update.reason);
+    if !status.most_urgent.is_empty() {
+        super::say("\nThe most urgent required updates that nothing supersedes, with their clients and a reason:")?;
     }
+    for Urgent { title, classification, clients, reason, .. } in &status.most_urgent {
+        super::say(format_args!("  {title:<44} {classification:<17} {clients:>7}  {reason}"))?;
+    }
+    Ok(())
 }

@@ -35,8 +35,7 @@ pub(super) async fn run(config: &Config, command: Command) -> anyhow::Result<()>
             if wait {
                 return wait_for(&database, run).await;
             }
-            println!("Synchronization {run} is requested: `farrier sync status` shows how it goes.");
-            Ok(())
+            super::say(format_args!("Synchronization {run} is requested: `farrier sync status` shows how it goes."))
         }
         Command::Status => status(&database).await,
     }
@@ -61,7 +60,7 @@ async fn wait_for(database: &Database, id: i64) -> anyhow::Result<()> {
         }
         if database.is_sync_run_abandoned(id).await? {
             progress.end();
-            bail!("nobody takes the request: is `farrier serve` running with this configuration?");
+            bail!("nobody takes the request: start `farrier serve` with this configuration, which then does it");
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -70,7 +69,7 @@ async fn wait_for(database: &Database, id: i64) -> anyhow::Result<()> {
 /// Prints how each suite ended; a failed one is an error.
 fn conclude(run: &SyncRun) -> anyhow::Result<()> {
     for suite in &run.suites {
-        println!("{}", line(suite));
+        super::say(line(suite))?;
     }
     let failed = run.suites.iter().filter(|suite| suite.phase == SuitePhase::Failed).count();
     match failed {
@@ -94,11 +93,18 @@ async fn status(database: &Database) -> anyhow::Result<()> {
     for suite in database.suites().await?.iter().filter(|suite| suite.is_configured()) {
         let checked = suite.checked_at.map_or_else(|| "never".to_owned(), date);
         let changed = suite.changed_at.map_or_else(|| "never".to_owned(), date);
-        println!("{:<24} checked {checked}, changed {changed}", suite.name);
+        super::say(format_args!("{:<24} checked {checked}, changed {changed}", suite.name))?;
     }
-    for run in database.sync_runs(HISTORY_RUNS).await? {
-        println!("\nSynchronization {}, requested {} by {}", run.id, date(run.requested_at), run.requested_by.as_str());
-        run.suites.iter().for_each(|suite| println!("  {}", line(suite)));
+    let runs = database.sync_runs(HISTORY_RUNS).await?;
+    if runs.is_empty() {
+        super::say("Nothing was synchronized yet: `farrier sync run` requests it from the running site.")?;
+    }
+    for run in runs {
+        let (requested, by) = (date(run.requested_at), run.requested_by.as_str());
+        super::say(format_args!("\nSynchronization {}, requested {requested} by {by}", run.id))?;
+        for suite in &run.suites {
+            super::say(format_args!("  {}", line(suite)))?;
+        }
     }
     Ok(())
 }

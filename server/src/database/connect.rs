@@ -2,7 +2,7 @@
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
-use sqlx::{AnyPool, Executor};
+use sqlx::{AnyConnection, AnyPool, Connection as _, Executor};
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -123,13 +123,25 @@ impl Engine {
     }
 
     async fn connect(self, url: &str) -> Result<AnyPool, sqlx::Error> {
+        // A pool tries again until it times out, and then hides why: what is wrong shows on a single connection.
+        AnyConnection::connect_with(&self.options(url)?).await?.close().await?;
         let pool = AnyPoolOptions::new().acquire_timeout(Duration::from_secs(BUSY_SECONDS));
         match self {
             Self::Postgres => pool.max_connections(POSTGRES_CONNECTIONS).connect(url).await,
             Self::Sqlite => {
+                let pool = pool.max_connections(SQLITE_CONNECTIONS).after_connect(prepare_sqlite);
+                pool.connect_with(self.options(url)?).await
+            }
+        }
+    }
+
+    fn options(self, url: &str) -> Result<AnyConnectOptions, sqlx::Error> {
+        match self {
+            Self::Postgres => AnyConnectOptions::from_str(url),
+            // Makes the file where it is missing.
+            Self::Sqlite => {
                 let separator = if url.contains('?') { '&' } else { '?' };
-                let options = AnyConnectOptions::from_str(&format!("{url}{separator}mode=rwc"))?;
-                pool.max_connections(SQLITE_CONNECTIONS).after_connect(prepare_sqlite).connect_with(options).await
+                AnyConnectOptions::from_str(&format!("{url}{separator}mode=rwc"))
             }
         }
     }
@@ -138,7 +150,7 @@ impl Engine {
 /// Write-ahead logging lets readers go on beside the writer; every commit is still synced to disk before it is
 /// acknowledged to a client.
 fn prepare_sqlite<'c>(
-    connection: &'c mut sqlx::AnyConnection,
+    connection: &'c mut AnyConnection,
     _: sqlx::pool::PoolConnectionMetadata,
 ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'c>> {
     Box::pin(async move {

@@ -1,15 +1,17 @@
 //! Synchronizations: requested by whoever wants one, taken by the software update point, watched by everybody.
 
-use super::{Database, now};
+use super::{Database, Engine, now};
 use serde::Serialize;
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
 use std::str::FromStr;
 
 /// A request that nobody takes within this many seconds was not heard: no site process runs.
 const HEARD_WITHIN_SECONDS: i64 = 5;
 /// A synchronization that gives no sign of life for this many seconds has died with its process.
 const ALIVE_WITHIN_SECONDS: i64 = 120;
+/// The same while a suite is being imported: nobody writes a sign of life beside SQLite's one writer.
+const IMPORTED_WITHIN_SECONDS: i64 = 30 * 60;
 
 /// Who asked for a synchronization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -233,21 +235,23 @@ impl Database {
         Ok(())
     }
 
-    /// Makes requests again of the synchronizations that a stopped process left unfinished; returns how many.
+    /// Makes requests again of the synchronizations that a stopped process left unfinished; returns how many. For whoever
+    /// is at none itself.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn requeue_interrupted_sync_runs(&self) -> Result<u64, sqlx::Error> {
+    pub async fn requeue_interrupted_sync_runs(&self, now: i64) -> Result<u64, sqlx::Error> {
+        let is_interrupted = is_interrupted(self.engine(), now);
+        // Mostly there is none, and the database's writer is not to be kept from its work.
+        let count = format!("SELECT COUNT(*) FROM sync_runs WHERE {is_interrupted}");
+        if sqlx::query_scalar::<_, i64>(AssertSqlSafe(count)).persistent(false).fetch_one(&self.pool).await? == 0 {
+            return Ok(0);
+        }
         let mut transaction = self.begin_write().await?;
+        let requeue = format!("UPDATE sync_runs SET started_at = NULL, seen_at = NULL WHERE {is_interrupted}");
+        let requeued = sqlx::query(AssertSqlSafe(requeue)).persistent(false).execute(&mut *transaction).await?;
         sqlx::query(
-            "DELETE FROM sync_run_suites WHERE sync_run_id IN \
-             (SELECT id FROM sync_runs WHERE started_at IS NOT NULL AND finished_at IS NULL)",
-        )
-        .execute(&mut *transaction)
-        .await?;
-        let requeued = sqlx::query(
-            "UPDATE sync_runs SET started_at = NULL, seen_at = NULL \
-             WHERE started_at IS NOT NULL AND finished_at IS NULL",
+            "DELETE FROM sync_run_suites WHERE sync_run_id IN (SELECT id FROM sync_runs WHERE started_at IS NULL)",
         )
         .execute(&mut *transaction)
         .await?;
@@ -322,16 +326,18 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn is_sync_run_abandoned_at(&self, id: i64, now: i64) -> Result<bool, sqlx::Error> {
-        let abandoned: i64 = sqlx::query_scalar(
+        let sql = format!(
             "SELECT COUNT(*) FROM sync_runs WHERE id = $1 AND finished_at IS NULL AND requested_at < $2 \
              AND NOT EXISTS (SELECT 1 FROM sync_runs busy WHERE busy.finished_at >= $2 \
-             OR (busy.finished_at IS NULL AND busy.seen_at >= $3))",
-        )
-        .bind(id)
-        .bind(now - HEARD_WITHIN_SECONDS)
-        .bind(now - ALIVE_WITHIN_SECONDS)
-        .fetch_one(&self.pool)
-        .await?;
+             OR (busy.finished_at IS NULL AND {}))",
+            is_alive("busy", now)
+        );
+        let abandoned: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
+            .persistent(false)
+            .bind(id)
+            .bind(now - HEARD_WITHIN_SECONDS)
+            .fetch_one(&self.pool)
+            .await?;
         Ok(abandoned > 0)
     }
 
@@ -351,6 +357,25 @@ impl Database {
             suites: rows.iter().map(suite_of_row).collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// A condition: nobody is at the unfinished synchronization of this row. An SQLite file belongs to one process, so that
+/// is any; processes that share a PostgreSQL database tell by the signs of life.
+fn is_interrupted(engine: Engine, now: i64) -> String {
+    let unfinished = "started_at IS NOT NULL AND finished_at IS NULL";
+    match engine {
+        Engine::Sqlite => unfinished.to_owned(),
+        Engine::Postgres => format!("{unfinished} AND NOT ({})", is_alive("sync_runs", now)),
+    }
+}
+
+/// A condition: whoever is at the unfinished synchronization of this row gave a sign of life lately.
+fn is_alive(row: &str, now: i64) -> String {
+    let (alive, importing) = (now - ALIVE_WITHIN_SECONDS, now - IMPORTED_WITHIN_SECONDS);
+    format!(
+        "{row}.seen_at >= CASE WHEN EXISTS (SELECT 1 FROM sync_run_suites part WHERE part.sync_run_id = {row}.id \
+         AND part.phase = 'importing') THEN {importing} ELSE {alive} END"
+    )
 }
 
 async fn write_suite(

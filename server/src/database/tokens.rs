@@ -17,6 +17,21 @@ impl Database {
             .await?;
         Ok(())
     }
+
+    /// Whether there is a token with this secret that can still be used. Only using it up tells for sure.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_token_usable(&self, secret: &Digest, now: UnixTime) -> Result<bool, sqlx::Error> {
+        let usable: i64 = sqlx::query_scalar(
+            "SELECT COUNT(*) FROM enrollment_tokens WHERE secret = $1 AND used_at IS NULL AND expires_at > $2",
+        )
+        .bind(secret.as_bytes())
+        .bind(now)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(usable > 0)
+    }
 }
 
 /// Uses a token up; `false` if there is none with this secret, or it was used before, or it has expired.

@@ -29,8 +29,8 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// When the database fails at the start. When it fails later, the work starts over a little later.
 pub async fn run(database: Database, config: SoftwareUpdatePointConfig, signals: Signals) -> anyhow::Result<()> {
     let point = SoftwareUpdatePoint { database, config, signals };
+    point.prepare().await?;
     loop {
-        point.prepare().await?;
         let Err(error) = point.serve().await;
         tracing::error!(error = format!("{error:#}"), "Synchronizing stopped and starts over.");
         tokio::time::sleep(TRY_AGAIN_AFTER).await;
@@ -55,18 +55,17 @@ impl SoftwareUpdatePoint {
     /// When the database fails.
     pub async fn prepare(&self) -> anyhow::Result<()> {
         let changed = self.database.configure_suites(&self.config.suites).await.context("writing the suites")?;
+        self.requeue_interrupted().await?;
         if changed {
             self.signals.content_changed.notify_one();
-        }
-        let requeued = self.database.requeue_interrupted_sync_runs().await.context("reading the synchronizations")?;
-        if requeued > 0 {
-            tracing::info!(requeued, "An interrupted synchronization starts over.");
+            self.request_after_change().await?;
         }
         Ok(())
     }
 
     async fn serve(&self) -> Result<Infallible, anyhow::Error> {
         loop {
+            self.requeue_interrupted().await?;
             self.request_if_due().await?;
             while self.synchronize_once().await? {}
             tokio::select! {
@@ -74,6 +73,26 @@ impl SoftwareUpdatePoint {
                 () = tokio::time::sleep(LOOK_FOR_REQUESTS_EVERY) => {}
             }
         }
+    }
+
+    async fn requeue_interrupted(&self) -> anyhow::Result<()> {
+        let requeued =
+            self.database.requeue_interrupted_sync_runs(now()).await.context("reading the synchronizations")?;
+        if requeued > 0 {
+            tracing::info!(requeued, "An interrupted synchronization starts over.");
+        }
+        Ok(())
+    }
+
+    /// Requests a synchronization of a changed configuration. A site that synchronizes only when told to waits to be
+    /// told, unless it has nothing of a suite yet.
+    async fn request_after_change(&self) -> anyhow::Result<()> {
+        let suites = self.database.suites().await.context("reading the suites")?;
+        let is_new = suites.iter().any(|suite| suite.imported.is_none());
+        if is_new || (!suites.is_empty() && !self.config.synchronize_every.is_zero()) {
+            self.database.request_sync(Requester::Schedule).await.context("requesting a synchronization")?;
+        }
+        Ok(())
     }
 
     /// Requests a synchronization when the last one ended a period ago.

@@ -80,7 +80,7 @@ impl Site {
             for ((name, id), rule) in chunk.names.lines().zip(chunk.updates()).zip(chunk.rules()) {
                 ensure!(id == UpdateId::of_name(name));
                 ensure!(
-                    rules.last_key_value().is_none_or(|(last, _): (&String, _)| last.as_str() < name),
+                    rules.last_key_value().is_none_or(|(last, _): (&String, _)| last.as_str() <= name),
                     "sorted by name"
                 );
                 rules.insert(name.to_owned(), rule.to_owned());

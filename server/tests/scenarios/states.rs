@@ -26,6 +26,7 @@ scenarios![
     an_inventory_describes_the_client,
     a_scan_replaces_the_plugins_and_is_never_in_the_future,
     states_of_unknown_updates_are_no_error,
+    states_of_unknown_updates_are_asked_for_again_once_after_an_import,
     a_batch_of_a_stranger_is_refused,
     texts_with_a_nul_are_no_obstacle,
     a_state_that_is_said_again_keeps_its_time,
@@ -227,6 +228,31 @@ async fn states_of_unknown_updates_are_no_error(database: Database) -> anyhow::R
     let messages = [state(stranger, Required), finding(stranger, "a", "b"), state(updates[2], Required)];
     ensure!(database.commit_batch(client, &batch(STREAM, 6, messages), NOW).await? == through(8));
     ensure!(states(&database, client).await?.len() == 3);
+    Ok(())
+}
+
+async fn states_of_unknown_updates_are_asked_for_again_once_after_an_import(database: Database) -> anyhow::Result<()> {
+    let (client, updates) = report_something(&database).await?;
+    let send = async |stream, first_serial, messages: &[StateMessage]| {
+        database.commit_batch(client, &batch(stream, first_serial, messages.iter().cloned()), NOW).await
+    };
+    let lost = ["fish", "grep"].map(|source| UpdateId::of_name(&plant::update_name(source)));
+    let everything = [Reset, state(updates[0], Installed), state(lost[0], Required), state(lost[1], Required)];
+    ensure!(send(STREAM, 6, &everything[1..]).await? == through(8));
+    ensure!(send(STREAM, 9, &[]).await? == through(8), "nothing was imported since");
+    ensure!(states(&database, client).await?[0] == ("bash".to_owned(), Installed), "the rest is stored");
+
+    for (round, sources) in [(1, &["bash", "curl", "fish"][..]), (2, &["bash", "curl", "fish", "grep"])] {
+        plant::updates(&database, sources).await?;
+        ensure!(send(STREAM + round - 1, if round == 1 { 9 } else { 5 }, &[]).await? == Resend, "round {round}");
+        ensure!(send(STREAM + round, 1, &everything).await? == through(4), "round {round}");
+        ensure!(send(STREAM + round, 5, &[]).await? == through(4), "it is asked once, in round {round}");
+    }
+    let expected = [("bash", Installed), ("fish", Required), ("grep", Required)];
+    ensure!(states(&database, client).await? == expected.map(|(source, state)| (source.to_owned(), state)));
+
+    plant::updates(&database, &["zsh"]).await?;
+    ensure!(send(STREAM + 2, 5, &[]).await? == through(4), "nothing is missing any more");
     Ok(())
 }
 

@@ -5,7 +5,8 @@ use anyhow::{Context as _, Result, ensure};
 use farrier::config::Classification;
 use farrier::database::views::UpdateDetail;
 use farrier::database::{
-    Database, Follow, ImportCounts, ImportedPackage, ImportedUpdate, Requester, SuiteImport, SuitePhase, SuiteSync,
+    Database, Engine, Follow, ImportCounts, ImportedPackage, ImportedUpdate, Requester, SuiteImport, SuitePhase,
+    SuiteSync,
 };
 use farrier_protocol::{Digest, UpdateId};
 
@@ -19,6 +20,8 @@ scenarios![
     one_request_is_taken_once,
     a_synchronization_is_recorded,
     an_interrupted_synchronization_is_requested_again,
+    a_synchronization_of_another_process_is_left_to_it,
+    a_long_import_is_not_called_abandoned,
     a_request_nobody_hears_is_noticed,
 ];
 
@@ -204,15 +207,44 @@ async fn a_synchronization_is_recorded(database: Database) -> Result<()> {
 }
 
 async fn an_interrupted_synchronization_is_requested_again(database: Database) -> Result<()> {
-    ensure!(database.requeue_interrupted_sync_runs().await? == 0);
+    let later = farrier::database::now() + 600;
+    ensure!(database.requeue_interrupted_sync_runs(later).await? == 0);
     let run = database.request_sync(Requester::Schedule).await?;
     database.take_sync_run(&["a"]).await?;
-    ensure!(database.requeue_interrupted_sync_runs().await? == 1);
+    ensure!(database.requeue_interrupted_sync_runs(later).await? == 1);
     let recorded = database.sync_run(run).await?.context("the run")?;
     ensure!(recorded.started_at.is_none() && recorded.suites.is_empty());
     ensure!(database.take_sync_run(&["a"]).await? == Some(run));
     database.finish_sync_run(run).await?;
-    ensure!(database.requeue_interrupted_sync_runs().await? == 0);
+    ensure!(database.requeue_interrupted_sync_runs(later).await? == 0);
+    Ok(())
+}
+
+async fn a_synchronization_of_another_process_is_left_to_it(database: Database) -> Result<()> {
+    let now = farrier::database::now();
+    let others = match database.engine() {
+        // Nobody else works on an SQLite file.
+        Engine::Sqlite => 1,
+        Engine::Postgres => 0,
+    };
+    let run = database.request_sync(Requester::Schedule).await?;
+    database.take_sync_run(&["a"]).await?;
+    ensure!(database.requeue_interrupted_sync_runs(now).await? == others);
+    database.take_sync_run(&["a"]).await?;
+    let importing = SuiteSync { phase: SuitePhase::Importing, ..SuiteSync::waiting("a") };
+    database.record_suite_sync(run, &importing).await?;
+    ensure!(database.requeue_interrupted_sync_runs(now + 900).await? == others, "importing may take long");
+    Ok(())
+}
+
+async fn a_long_import_is_not_called_abandoned(database: Database) -> Result<()> {
+    let now = farrier::database::now();
+    let run = database.request_sync(Requester::Administrator).await?;
+    database.take_sync_run(&["a"]).await?;
+    let importing = SuiteSync { phase: SuitePhase::Importing, ..SuiteSync::waiting("a") };
+    database.record_suite_sync(run, &importing).await?;
+    ensure!(!database.is_sync_run_abandoned_at(run, now + 900).await?);
+    ensure!(database.is_sync_run_abandoned_at(run, now + 3600).await?);
     Ok(())
 }
 

@@ -63,6 +63,28 @@ async fn an_interrupted_synchronization_starts_over() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_changed_configuration_is_synchronized_at_once() -> Result<()> {
+    let site = Site::new().await?;
+    let mut upstream = Upstream::new()?;
+    upstream.suite.add(Deb::new("a", "1")).publish()?;
+    let mut point = site.point(std::slice::from_ref(&upstream.config));
+    for (changed, synchronize_every, expected) in [
+        ("new suite", SignedDuration::ZERO, true),
+        ("nothing", SignedDuration::from_hours(6), false),
+        ("architectures", SignedDuration::from_hours(6), true),
+        ("architectures again, on a site that waits to be told", SignedDuration::ZERO, false),
+    ] {
+        point.config.synchronize_every = synchronize_every;
+        if changed.starts_with("architectures") {
+            point.config.suites[0].architectures.push(format!("i{}86", changed.len()));
+        }
+        point.prepare().await?;
+        assert_eq!(point.synchronize_once().await?, expected, "{changed}");
+    }
+    Ok(())
+}
+
 /// Runs the role until its first synchronization has ended.
 async fn run_until_synchronized(site: &Site, config: SoftwareUpdatePointConfig, signals: Signals) -> Result<SyncRun> {
     let role = sync::run(site.database.clone(), config, signals);

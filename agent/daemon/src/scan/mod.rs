@@ -50,9 +50,11 @@ impl<'a> Scanner<'a> {
     }
 
     /// Forgets the compiled form of every plugin that is not assigned.
-    pub(crate) fn forget_others(&self, plugins: &[AssignedPlugin]) -> anyhow::Result<()> {
+    pub(crate) fn forget_others(&self, plugins: &[AssignedPlugin]) {
         let assigned: Vec<_> = plugins.iter().map(|plugin| plugin.digest).collect();
-        self.artefacts.retain(&assigned).context("compiled plugins cannot be removed")
+        if let Err(error) = self.artefacts.retain(&assigned) {
+            tracing::warn!(%error, "Old compiled plugins could not be removed");
+        }
     }
 
     /// Asks every plugin of the policy about everything. Names are collected for people, not for the site.

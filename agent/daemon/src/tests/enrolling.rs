@@ -1,9 +1,12 @@
 //! Who becomes a client, and of whom.
 
 use super::fake_site::{CLIENT, FakeSite};
-use super::{World, wait, words};
+use super::{OPENSSL, World, publish_updates, wait, words};
 use crate::enroll::enroll;
-use farrier_protocol::Digest;
+use crate::fetch::Polled;
+use farrier_protocol::{ComplianceState, Digest};
+use farrier_trust::RepositoryKey;
+use std::fs;
 
 #[test]
 fn a_token_makes_an_endpoint_a_client() {
@@ -50,8 +53,60 @@ fn a_second_enrolment_needs_force() {
     let device_key = world.agent.identity().unwrap().device_key;
     wait(enroll(&world.agent, &token, true)).unwrap();
     assert_eq!(world.agent.identity().unwrap().device_key, device_key);
-    std::fs::write(world.agent.layout.identity(), b"damaged").unwrap();
+    fs::write(world.agent.layout.identity(), b"damaged").unwrap();
     wait(enroll(&world.agent, &token, true)).unwrap();
+}
+
+#[test]
+fn damaged_floors_stop_a_client_until_it_is_enrolled_anew_by_force() {
+    let world = World::enrolled();
+    world.round();
+    fs::write(world.agent.layout.floors(), b"damaged").unwrap();
+    assert!(words(world.poll()).contains("enroll --force"));
+
+    wait(enroll(&world.agent, &world.site.token(), true)).unwrap();
+    world.site.publish();
+    world.round();
+    assert_eq!(world.reported(OPENSSL), Some(ComplianceState::Required));
+}
+
+#[test]
+fn damaged_floors_without_an_identity_are_given_up_only_by_force_and_cost_no_token() {
+    let world = World::new();
+    world.agent.layout.create().unwrap();
+    fs::write(world.agent.layout.floors(), b"damaged").unwrap();
+    let error = words(wait(enroll(&world.agent, &world.site.token(), false)));
+    assert!(error.contains("enroll --force"), "{error}");
+    assert!(world.site.take_requests().is_empty());
+    wait(enroll(&world.agent, &world.site.token(), true)).unwrap();
+}
+
+#[test]
+fn enrolling_anew_at_the_same_repository_does_not_open_the_way_back() {
+    let world = World::enrolled();
+    let old_index = world.site.shared().index.clone();
+    world.site.publish();
+    world.poll().unwrap();
+    wait(enroll(&world.agent, &world.site.token(), true)).unwrap();
+    world.site.shared().index = old_index;
+    let error = words(world.poll());
+    assert!(error.contains("index has version 1, but version 2 was seen before"), "{error}");
+}
+
+#[test]
+fn a_client_that_moves_to_another_site_takes_its_first_versions() {
+    let mut world = World::enrolled();
+    world.site.publish();
+    world.round();
+    let mut other = FakeSite::start("127.0.0.1");
+    other.key = RepositoryKey::from_secret(&[8; 32]).unwrap();
+    publish_updates(&other);
+    world.site = other;
+
+    wait(enroll(&world.agent, &world.site.token(), true)).unwrap();
+    assert_eq!(world.poll().unwrap(), Polled::Adopted);
+    world.round();
+    assert_eq!(world.reported(OPENSSL), Some(ComplianceState::Required));
 }
 
 #[test]

@@ -63,9 +63,7 @@ impl World {
         let world = Self::new();
         let token = world.site.token();
         wait(enroll(&world.agent, &token, false)).unwrap();
-        world.site.add_plugin("dpkg", &["/etc/os-release", "/var/lib/dpkg/*"]);
-        world.site.add_catalog("dpkg", SCOPE, "catalogs/bookworm/amd64", &debian_updates());
-        world.site.publish();
+        publish_updates(&world.site);
         world
     }
 
@@ -102,6 +100,13 @@ impl World {
     fn reported(&self, name: &str) -> Option<ComplianceState> {
         self.site.shared().client.states.get(&UpdateId::of_name(name)).copied()
     }
+}
+
+/// Publishes the dpkg plugin and the test catalog.
+fn publish_updates(site: &FakeSite) {
+    site.add_plugin("dpkg", &["/etc/os-release", "/var/lib/dpkg/*"]);
+    site.add_catalog("dpkg", SCOPE, "catalogs/bookworm/amd64", &debian_updates());
+    site.publish();
 }
 
 /// The updates of the test catalog: one that is older here, one that is here, one that is not.

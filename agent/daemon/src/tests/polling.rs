@@ -34,6 +34,16 @@ fn a_changed_catalog_costs_only_its_changed_chunks() {
 }
 
 #[test]
+fn stray_folders_in_the_caches_stop_no_poll() {
+    let world = World::enrolled();
+    for folder in [world.agent.layout.content(), world.agent.layout.artefacts()] {
+        fs::create_dir_all(folder.join("lost+found/deeper")).unwrap();
+    }
+    assert_eq!(world.poll().unwrap(), Polled::Adopted);
+    assert_eq!(world.poll().unwrap(), Polled::Unchanged);
+}
+
+#[test]
 fn catalogs_of_other_systems_are_not_downloaded() {
     let world = World::enrolled();
     world.site.add_catalog("dpkg", "debian/trixie/amd64", "catalogs/trixie/amd64", &debian_updates()[..1]);

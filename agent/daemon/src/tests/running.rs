@@ -4,6 +4,9 @@ use super::{OPENSSL, World, wait};
 use crate::run::Daemon;
 use farrier_protocol::ComplianceState;
 use std::fs;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 
 #[test]
 fn the_daemon_polls_scans_reports_and_then_waits_as_long_as_the_site_says() {
@@ -39,6 +42,42 @@ fn a_daemon_that_is_offline_scans_with_what_it_has_and_tries_again_soon() {
     world.site.shared().down = false;
     wait(Daemon::new(&world.agent).work());
     assert_eq!(world.reported(OPENSSL), Some(ComplianceState::Required));
+}
+
+#[test]
+fn a_daemon_that_cannot_open_its_folder_waits_before_it_tries_again() {
+    let world = World::enrolled();
+    fs::write(world.agent.layout.floors(), b"damaged").unwrap();
+    let mut daemon = Daemon::new(&world.agent);
+    let waits = wait(async {
+        let mut turn = pin!(daemon.turn());
+        poll_fn(|context| Poll::Ready(turn.as_mut().poll(context).is_pending())).await
+    });
+    assert!(waits, "signals arrive only in one who waits");
+    assert!((1..=15).contains(&daemon.seconds_to_wait()), "neither poll nor scan stays due");
+
+    fs::remove_file(world.agent.layout.floors()).unwrap();
+    wait(Daemon::new(&world.agent).work());
+    assert_eq!(world.reported(OPENSSL), Some(ComplianceState::Required));
+}
+
+#[test]
+fn missing_content_does_not_make_an_offline_daemon_impatient() {
+    let world = World::enrolled();
+    world.poll().unwrap();
+    fs::remove_dir_all(world.agent.layout.content()).unwrap();
+    world.site.shared().down = true;
+    let mut daemon = Daemon::new(&world.agent);
+    for _ in 0..10 {
+        daemon.skip_to_poll();
+        wait(daemon.work());
+    }
+    assert!(daemon.seconds_to_wait() > 400, "{}", daemon.seconds_to_wait());
+
+    world.site.shared().down = false;
+    daemon.skip_to_poll();
+    wait(daemon.work());
+    assert_eq!(world.reported(OPENSSL), Some(ComplianceState::Required), "the scan follows what was fetched");
 }
 
 #[test]

@@ -26,10 +26,15 @@ type FindingRow<'a> = (i64, i64, &'a str, &'a Finding);
 pub(super) async fn apply(
     connection: &mut AnyConnection,
     engine: Engine,
-    clients: &[ClientChanges<'_>],
+    clients: &mut [ClientChanges<'_>],
     now: UnixTime,
 ) -> Result<(), sqlx::Error> {
     let updates = known_updates(connection, engine, clients).await?;
+    for client in &mut *clients {
+        if client.changes.updates().any(|update| !updates.contains_key(update)) {
+            client.incomplete_since.get_or_insert(client.newest_update);
+        }
+    }
     void(connection, clients, &updates).await?;
     write_states(connection, clients, &updates, now).await?;
     write_findings(connection, engine, clients, &updates).await?;
@@ -41,11 +46,7 @@ async fn known_updates(
     engine: Engine,
     clients: &[ClientChanges<'_>],
 ) -> Result<UpdateRows, sqlx::Error> {
-    let mut ids = BTreeSet::new();
-    for ClientChanges { changes, .. } in clients {
-        ids.extend(changes.states.keys());
-        ids.extend(changes.findings.keys().map(|(update, _)| update));
-    }
+    let ids: BTreeSet<&UpdateId> = clients.iter().flat_map(|client| client.changes.updates()).collect();
     let ids: Vec<&UpdateId> = ids.into_iter().collect();
     let mut known = UpdateRows::with_capacity(ids.len());
     for ids in ids.chunks(TEXT_ROWS_PER_STATEMENT) {

@@ -36,11 +36,13 @@ async fn write_streams(
     now: UnixTime,
 ) -> Result<(), sqlx::Error> {
     for clients in clients.chunks(ROWS_PER_STATEMENT) {
-        let set = format!("stream = v.column2, last_serial = v.column3, last_contact_at = {now}");
-        let mut query = update(engine, &set, clients.len(), 3);
-        for ClientChanges { client, stream, .. } in clients {
+        let set = format!(
+            "stream = v.column2, last_serial = v.column3, incomplete_since = v.column4, last_contact_at = {now}"
+        );
+        let mut query = update(engine, &set, clients.len(), 4);
+        for ClientChanges { client, stream, incomplete_since, .. } in clients {
             let number = stream.number.map(u64::cast_signed);
-            query = query.bind(*client).bind(number).bind(stream.last_serial.cast_signed());
+            query = query.bind(*client).bind(number).bind(stream.last_serial.cast_signed()).bind(*incomplete_since);
         }
         query.execute(&mut *connection).await?;
     }

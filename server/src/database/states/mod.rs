@@ -14,6 +14,7 @@ use super::rows::Marks;
 use super::{Database, Engine};
 use farrier_protocol::state_message::{StateBatch, StateReply};
 use farrier_protocol::{ClientId, UnixTime};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +26,10 @@ struct ClientChanges<'a> {
     /// Its row.
     client: i64,
     stream: Stream,
+    /// The newest row of the updates when states of unknown ones were first ignored; none if nothing was.
+    incomplete_since: Option<i64>,
+    /// The newest row of the updates now.
+    newest_update: i64,
     changes: Changes<'a>,
 }
 
@@ -63,7 +68,7 @@ impl Database {
             .collect();
         let mut clients: Vec<_> = clients.into_values().collect();
         clients.sort_unstable_by_key(|client| client.client);
-        apply::apply(&mut transaction, self.engine(), &clients, now).await?;
+        apply::apply(&mut transaction, self.engine(), &mut clients, now).await?;
         transaction.commit().await?;
         Ok(replies)
     }
@@ -80,21 +85,36 @@ async fn lock_clients<'a>(
     ids.sort_unstable();
     ids.dedup();
     let sql = format!(
-        "SELECT id, client_id, stream, last_serial FROM clients WHERE client_id IN ({}) ORDER BY id{}",
+        "SELECT id, client_id, stream, last_serial, incomplete_since, \
+         (SELECT COALESCE(MAX(id), 0) FROM software_updates) AS newest_update \
+         FROM clients WHERE client_id IN ({}) ORDER BY id{}",
         Marks::new(engine).list(ids.len()),
         if engine == Engine::Postgres { " FOR UPDATE" } else { "" }
     );
     let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
     let query = ids.iter().fold(query, |query, client| query.bind(client.as_bytes()));
     let rows = query.fetch_all(connection).await?;
-    rows.iter()
-        .map(|row| {
-            let id: &[u8] = row.try_get("client_id")?;
-            let id = ClientId::from_slice(id).ok_or_else(|| sqlx::Error::Decode("a client's id is no id".into()))?;
-            // Numbers of the wire are unsigned, those of the database are signed: the same 64 bits.
-            let number = row.try_get::<Option<i64>, _>("stream")?.map(i64::cast_unsigned);
-            let stream = Stream { number, last_serial: row.try_get::<i64, _>("last_serial")?.cast_unsigned() };
-            Ok((id, ClientChanges { client: row.try_get("id")?, stream, changes: Changes::default() }))
-        })
-        .collect()
+    rows.iter().map(client_of_row).collect()
+}
+
+fn client_of_row<'a>(row: &AnyRow) -> Result<(ClientId, ClientChanges<'a>), sqlx::Error> {
+    let id = ClientId::from_slice(row.try_get("client_id")?);
+    let id = id.ok_or_else(|| sqlx::Error::Decode("a client's id is no id".into()))?;
+    // Numbers of the wire are unsigned, those of the database are signed: the same 64 bits.
+    let number = row.try_get::<Option<i64>, _>("stream")?.map(i64::cast_unsigned);
+    let mut client = ClientChanges {
+        client: row.try_get("id")?,
+        stream: Stream { number, last_serial: row.try_get::<i64, _>("last_serial")?.cast_unsigned() },
+        incomplete_since: row.try_get("incomplete_since")?,
+        newest_update: row.try_get("newest_update")?,
+        changes: Changes::default(),
+    };
+    // A site restored from a backup hears of updates that it has yet to import again. It cannot keep their states, and
+    // the client says them once; so after an import the site follows its stream no more, which has it resend
+    // everything. Only after one that brought new updates: while they stay unknown, asking again would never end.
+    if client.incomplete_since.is_some_and(|since| since < client.newest_update) {
+        client.stream.number = None;
+        client.incomplete_since = None;
+    }
+    Ok((id, client))
 }

@@ -71,6 +71,11 @@ impl<'a> Changes<'a> {
         }
     }
 
+    /// The updates that anything is said about.
+    pub(super) fn updates(&self) -> impl Iterator<Item = &UpdateId> {
+        self.states.keys().chain(self.findings.keys().map(|(update, _)| update))
+    }
+
     /// How the plugins fared, each name once.
     pub(super) fn plugins(&self) -> BTreeMap<Cow<'a, str>, &'a PluginResult> {
         let plugins = self.scan.into_iter().flat_map(|scan| &scan.plugins);

@@ -91,7 +91,7 @@ async fn commit_together(database: &Database, waiting: &[Waiting]) -> Vec<Result
             waiting.iter().zip(replies).map(|(waiting, reply)| reply.ok_or_else(|| unknown(waiting))).collect()
         }
         // One of them is at fault: its neighbours shall not suffer.
-        Err(error) if error.as_database_error().is_some() && batches.len() > 1 => {
+        Err(error) if batches.len() > 1 && is_refused(&error, database.engine()) => {
             tracing::warn!(%error, batches = batches.len(), "State messages fail together and are tried one by one");
             let mut answers = Vec::with_capacity(batches.len());
             for (client, batch) in batches {
@@ -103,5 +103,39 @@ async fn commit_together(database: &Database, waiting: &[Waiting]) -> Vec<Result
             let error = Arc::new(error);
             batches.iter().map(|_| Err(StateError::Database(error.clone()))).collect()
         }
+    }
+}
+
+/// Whether the database refused what was to be written. When it fails otherwise (it is busy, full, or gone) it would
+/// fail each batch alone, after another wait.
+fn is_refused(error: &sqlx::Error, engine: Engine) -> bool {
+    let Some(code) = error.as_database_error().and_then(|error| error.code()) else { return false };
+    match engine {
+        // Too big, constraint and mismatch: the lowest byte of an extended code.
+        Engine::Sqlite => code.parse::<u32>().is_ok_and(|code| (18..=20).contains(&(code & 0xff))),
+        // The classes of data exceptions and of integrity constraint violations.
+        Engine::Postgres => code.starts_with("22") || code.starts_with("23"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_what_the_database_refuses_is_tried_one_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open_file(&folder.path().join("site.db")).await.unwrap();
+        let mut other = database.pool().acquire().await.unwrap();
+        let _writing = database.begin_write().await.unwrap();
+        for (statements, expected) in [
+            ("SELECT * FROM nothing", false),
+            ("PRAGMA busy_timeout = 0; BEGIN IMMEDIATE", false),
+            ("CREATE TEMP TABLE one (id INTEGER PRIMARY KEY); INSERT INTO one VALUES (1), (1)", true),
+        ] {
+            let error = sqlx::raw_sql(statements).execute(&mut *other).await.unwrap_err();
+            assert_eq!(is_refused(&error, Engine::Sqlite), expected, "{error}");
+        }
+        assert!(!is_refused(&sqlx::Error::PoolTimedOut, Engine::Sqlite));
     }
 }

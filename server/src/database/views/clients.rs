@@ -293,9 +293,11 @@ fn conditions<'a>(sql: &'a mut Sql, filter: &ClientFilter, now: i64) -> &'a mut 
     match filter.group {
         None => {}
         Some(ClientGroup::Required) => _ = sql.push(" AND n.required > 0"),
-        Some(ClientGroup::Unknown) => _ = sql.push(" AND n.required = 0 AND n.unknown > 0"),
+        Some(ClientGroup::Unknown) => _ = sql.push({
+            " AND COALESCE(n.required, 0) = 0 AND (n.unknown > 0 OR c.scanned_at IS NOT NULL AND c.scan_evaluated = 0)"
+        }),
         Some(ClientGroup::Compliant) => {
-            sql.push(" AND c.scanned_at IS NOT NULL AND COALESCE(n.required, 0) + COALESCE(n.unknown, 0) = 0");
+            sql.push(" AND c.scan_evaluated > 0 AND COALESCE(n.required, 0) + COALESCE(n.unknown, 0) = 0");
         }
         Some(ClientGroup::Failed) => {
             sql.push(" AND c.id IN (SELECT client_id FROM client_plugins WHERE error <> '')");
@@ -319,6 +321,7 @@ impl ClientRow {
         let scanned_at: Option<i64> = row.try_get("scanned_at")?;
         let answers = if scanned_at.is_some() { updates } else { 0 };
         let stored = (row.try_get("required")?, row.try_get("unknown")?, row.try_get("installed")?);
+        let unassessed = if row.try_get::<i64, _>("scan_evaluated")? == 0 { answers } else { 0 };
         Ok(Self {
             id: client_id(row, "client_id")?,
             hostname: row.try_get("hostname")?,
@@ -328,7 +331,7 @@ impl ClientRow {
             last_contact_at: row.try_get("last_contact_at")?,
             scanned_at,
             failed_plugins: row.try_get("failed_plugins")?,
-            updates: StateCounts::of_stored(stored.0, stored.1, stored.2, answers),
+            updates: StateCounts::of_stored(stored.0, stored.1, stored.2, answers).with_unassessed(unassessed),
         })
     }
 }

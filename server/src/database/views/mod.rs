@@ -52,6 +52,14 @@ impl StateCounts {
         Self { required, unknown, installed, not_required: (answers - required - unknown - installed).max(0) }
     }
 
+    /// The same, where `unassessed` of the answers come from clients whose plugins could evaluate nothing: what is not
+    /// stored of them is `Unknown`, not `NotRequired`.
+    #[must_use]
+    fn with_unassessed(self, unassessed: i64) -> Self {
+        let unknown = unassessed.min(self.not_required);
+        Self { unknown: self.unknown + unknown, not_required: self.not_required - unknown, ..self }
+    }
+
     /// The count of one state.
     #[must_use]
     pub fn of(&self, state: ComplianceState) -> i64 {

@@ -220,6 +220,23 @@ impl Database {
         Sql::new("SELECT COUNT(*) FROM clients WHERE scanned_at IS NOT NULL").number(&self.pool).await
     }
 
+    /// Clients that scanned, but whose plugins could evaluate nothing.
+    pub(super) async fn unassessed_clients(&self) -> Result<i64, sqlx::Error> {
+        let sql = "SELECT COUNT(*) FROM clients WHERE scanned_at IS NOT NULL AND scan_evaluated = 0";
+        Sql::new(sql).number(&self.pool).await
+    }
+
+    /// Pairs of an update of this classification and a client that could evaluate nothing, without a stored state.
+    async fn unassessed_answers(&self, counts: &ClassificationCounts, unassessed: i64) -> Result<i64, sqlx::Error> {
+        let mut stored = Sql::new(
+            "SELECT COUNT(*) FROM clients c JOIN compliance_states s ON s.client_id = c.id \
+             JOIN software_updates u ON u.id = s.software_update_id AND u.expired_at IS NULL \
+             WHERE c.scanned_at IS NOT NULL AND c.scan_evaluated = 0 AND u.classification = ",
+        );
+        let stored = stored.bind(counts.classification as i64).number(&self.pool).await?;
+        Ok(counts.updates * unassessed - stored)
+    }
+
     async fn with_reasons(&self, rows: &[AnyRow]) -> Result<Vec<UrgentUpdate>, sqlx::Error> {
         let mut updates = Vec::with_capacity(rows.len());
         for row in rows {
@@ -248,8 +265,10 @@ impl Database {
     async fn client_compliance(&self, client: ClientId) -> Result<Compliance, sqlx::Error> {
         let updates = Sql::new("SELECT COUNT(*) FROM software_updates WHERE expired_at IS NULL");
         let updates = updates.number(&self.pool).await?;
-        let mut scanned = Sql::new("SELECT COUNT(*) FROM clients WHERE scanned_at IS NOT NULL AND client_id = ");
-        let clients = scanned.bind(client).number(&self.pool).await?;
+        let mut scan = Sql::new("SELECT scan_evaluated FROM clients WHERE scanned_at IS NOT NULL AND client_id = ");
+        let scan = scan.bind(client).optional(&self.pool).await?;
+        let evaluated: Option<i64> = scan.as_ref().map(|scan| scan.try_get(0)).transpose()?;
+        let clients = i64::from(evaluated.is_some());
         let mut sql = Sql::new(
             "SELECT s.state, COUNT(*) AS clients FROM compliance_states s JOIN software_updates u \
              ON u.id = s.software_update_id AND u.expired_at IS NULL \
@@ -257,7 +276,8 @@ impl Database {
         );
         let stored = stored_counts(&sql.bind(client).push(") GROUP BY s.state").all(&self.pool).await?)?;
         let states = StateCounts::of_stored(stored.required, stored.unknown, stored.installed, updates * clients);
-        Ok(Compliance { updates, clients, states })
+        let unassessed = if evaluated == Some(0) { updates } else { 0 };
+        Ok(Compliance { updates, clients, states: states.with_unassessed(unassessed) })
     }
 
     async fn classification_counts(&self, scanned: i64) -> Result<Vec<ClassificationCounts>, sqlx::Error> {
@@ -276,7 +296,17 @@ impl Database {
         )
         .fetch_all(&self.pool)
         .await?;
-        totals.iter().map(|total| ClassificationCounts::of(total, &stored, scanned)).collect()
+        let unassessed = self.unassessed_clients().await?;
+        let mut classifications = Vec::with_capacity(totals.len());
+        for total in &totals {
+            let mut counts = ClassificationCounts::of(total, &stored, scanned)?;
+            if unassessed > 0 {
+                let answers = self.unassessed_answers(&counts, unassessed).await?;
+                counts.states = counts.states.with_unassessed(answers);
+            }
+            classifications.push(counts);
+        }
+        Ok(classifications)
     }
 
     async fn client_figures(&self, now: i64) -> Result<ClientFigures, sqlx::Error> {
@@ -287,7 +317,8 @@ impl Database {
         }
         sql.push(
             ", COALESCE(CAST(SUM(CASE WHEN s.required > 0 THEN 1 ELSE 0 END) AS BIGINT), 0) AS required, \
-             COALESCE(CAST(SUM(CASE WHEN s.required = 0 AND s.unknown > 0 THEN 1 ELSE 0 END) AS BIGINT), 0) AS unknown, \
+             COALESCE(CAST(SUM(CASE WHEN COALESCE(s.required, 0) = 0 AND (s.unknown > 0 \
+             OR c.scanned_at IS NOT NULL AND c.scan_evaluated = 0) THEN 1 ELSE 0 END) AS BIGINT), 0) AS unknown, \
              (SELECT COUNT(DISTINCT client_id) FROM client_plugins WHERE error <> '') AS failed \
              FROM clients c LEFT JOIN client_summaries s ON s.client_id = c.id",
         );

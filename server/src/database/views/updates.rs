@@ -173,7 +173,7 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn update_rows(&self, filter: &UpdateFilter) -> Result<Page<UpdateRow>, sqlx::Error> {
-        let scanned = self.scanned_clients().await?;
+        let (scanned, unassessed) = (self.scanned_clients().await?, self.unassessed_clients().await?);
         let order = format!(
             " ORDER BY {}u.classification DESC, u.priority DESC, u.source, u.id DESC",
             filter.sort.sql(filter.order)
@@ -183,7 +183,7 @@ impl Database {
         sql.push(FROM).push(" WHERE u.id IN (SELECT u.id").push(FROM);
         conditions(&mut sql, filter).push(&order).page(filter.page).push(")").push(&order);
         let rows = sql.all(&self.pool).await?;
-        let items = rows.iter().map(|row| UpdateRow::of(row, scanned)).collect::<Result<_, _>>()?;
+        let items = rows.iter().map(|row| UpdateRow::of(row, scanned, unassessed)).collect::<Result<_, _>>()?;
         let mut count = Sql::new("SELECT COUNT(*) FROM software_updates u");
         if filter.state.is_some() {
             count.push(" LEFT JOIN update_summaries c ON c.software_update_id = u.id");
@@ -200,7 +200,7 @@ impl Database {
         let mut sql = Sql::new(ROW);
         sql.push(FROM).push(" WHERE u.update_id = ").bind(id);
         let Some(row) = sql.optional(&self.pool).await? else { return Ok(None) };
-        let mut update = UpdateRow::of(&row, 0)?;
+        let mut update = UpdateRow::of(&row, 0, 0)?;
         update.clients = self.update_counts(id).await?;
         update.percent_compliant = update.clients.percent_compliant();
         Ok(Some(UpdateDetail {
@@ -258,8 +258,9 @@ impl Database {
         );
         sql.bind(id).push(") GROUP BY state");
         let stored = super::overview::stored_counts(&sql.all(&self.pool).await?)?;
-        let scanned = self.scanned_clients().await?;
-        Ok(StateCounts::of_stored(stored.required, stored.unknown, stored.installed, scanned))
+        let (scanned, unassessed) = (self.scanned_clients().await?, self.unassessed_clients().await?);
+        let counts = StateCounts::of_stored(stored.required, stored.unknown, stored.installed, scanned);
+        Ok(counts.with_unassessed(unassessed))
     }
 
     async fn superseding(&self, id: UpdateId) -> Result<Option<UpdateLink>, sqlx::Error> {
@@ -315,13 +316,14 @@ fn conditions<'a>(sql: &'a mut Sql, filter: &UpdateFilter) -> &'a mut Sql {
 }
 
 impl UpdateRow {
-    fn of(row: &AnyRow, scanned: i64) -> Result<Self, sqlx::Error> {
+    fn of(row: &AnyRow, scanned: i64, unassessed: i64) -> Result<Self, sqlx::Error> {
         let clients = StateCounts::of_stored(
             row.try_get("required")?,
             row.try_get("unknown")?,
             row.try_get("installed")?,
             scanned,
-        );
+        )
+        .with_unassessed(unassessed);
         Ok(Self {
             id: update_id(row, "update_id")?,
             title: title(row.try_get("source")?, row.try_get("version")?),
