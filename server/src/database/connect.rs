@@ -124,7 +124,11 @@ impl Engine {
 
     async fn connect(self, url: &str) -> Result<AnyPool, sqlx::Error> {
         // A pool tries again until it times out, and then hides why: what is wrong shows on a single connection.
-        AnyConnection::connect_with(&self.options(url)?).await?.close().await?;
+        let mut connection = AnyConnection::connect_with(&self.options(url)?).await?;
+        if self == Self::Sqlite {
+            set_pragmas(&mut connection).await?;
+        }
+        connection.close().await?;
         let pool = AnyPoolOptions::new().acquire_timeout(Duration::from_secs(BUSY_SECONDS));
         match self {
             Self::Postgres => pool.max_connections(POSTGRES_CONNECTIONS).connect(url).await,
@@ -147,20 +151,22 @@ impl Engine {
     }
 }
 
-/// Write-ahead logging lets readers go on beside the writer; every commit is still synced to disk before it is
-/// acknowledged to a client.
 fn prepare_sqlite<'c>(
     connection: &'c mut AnyConnection,
     _: sqlx::pool::PoolConnectionMetadata,
 ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'c>> {
-    Box::pin(async move {
-        let pragmas = sqlx::AssertSqlSafe(format!(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-             PRAGMA busy_timeout = {}; PRAGMA temp_store = MEMORY;",
-            BUSY_SECONDS * 1000
-        ));
-        connection.execute(sqlx::raw_sql(pragmas)).await.map(|_| ())
-    })
+    Box::pin(set_pragmas(connection))
+}
+
+/// Write-ahead logging lets readers go on beside the writer; every commit is still synced to disk before it is
+/// acknowledged to a client.
+async fn set_pragmas(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    let pragmas = sqlx::AssertSqlSafe(format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+         PRAGMA busy_timeout = {}; PRAGMA temp_store = MEMORY;",
+        BUSY_SECONDS * 1000
+    ));
+    connection.execute(sqlx::raw_sql(pragmas)).await.map(|_| ())
 }
 
 fn without_password(url: &str) -> String {
@@ -168,4 +174,24 @@ fn without_password(url: &str) -> String {
     let Some((user, place)) = rest.rsplit_once('@') else { return url.to_owned() };
     let user = user.split(':').next().unwrap_or(user);
     format!("{scheme}://{user}@{place}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_is_no_database_is_named_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("site.db");
+        std::fs::write(&file, "this is no database at all").unwrap();
+        let error = format!("{:#}", anyhow::Error::new(Database::open_file(&file).await.unwrap_err()));
+        assert!(error.contains("site.db") && error.contains("not a database"), "{error}");
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        assert_eq!(without_password("postgres://farrier:secret@db/site"), "postgres://farrier@db/site");
+        assert_eq!(without_password("sqlite://site.db"), "sqlite://site.db");
+    }
 }
