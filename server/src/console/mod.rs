@@ -43,11 +43,6 @@ pub struct Console {
     pub synchronize_every: Option<SignedDuration>,
 }
 
-/// The routes of the console, which says nothing of the next synchronization; see [`Console::router`].
-pub fn router(database: Database, site_name: String, signals: Signals) -> Router {
-    Console { database, site_name, signals, synchronize_every: None }.router()
-}
-
 impl Console {
     /// The routes of the console.
     pub fn router(self) -> Router {
