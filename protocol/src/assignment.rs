@@ -1,9 +1,10 @@
-//! The assignment: which plugins and catalogs one client has now.
+//! The assignment: which plugins, catalogs and deployments one client has now.
 //!
 //! It only selects. Every entry names a target of the signed repository with its digest, and the agent takes nothing
 //! whose digest the repository's index does not hold.
 
-use crate::{ClientId, Digest, UnixTime};
+use crate::deployment::Moment;
+use crate::{ClientId, DeploymentId, Digest, UnixTime};
 use serde::{Deserialize, Serialize};
 
 /// Plugins of one client, at most.
@@ -16,8 +17,16 @@ pub const MAX_GRANTS: usize = 16;
 pub const MAX_NAME_BYTES: usize = 48;
 /// Bytes of a target's or a scope's name, at most.
 pub const MAX_TARGET_BYTES: usize = 128;
+/// Installer plugins of one client, at most.
+pub const MAX_INSTALLERS: usize = 8;
+/// Deployments of one client, at most.
+pub const MAX_DEPLOYMENTS: usize = 64;
+/// Known windows of one client, at most.
+pub const MAX_WINDOWS: usize = 128;
+/// Bytes of one program grant, at most.
+pub const MAX_RUN_BYTES: usize = 256;
 /// Bytes of an encoded assignment, at most.
-pub const MAX_ASSIGNMENT_BYTES: usize = 64 * 1024;
+pub const MAX_ASSIGNMENT_BYTES: usize = 128 * 1024;
 
 /// The name of a target in the repository (`plugins/dpkg`, `catalogs/bookworm-security/amd64`) or of a scope.
 pub type Name = heapless::String<MAX_TARGET_BYTES>;
@@ -25,6 +34,19 @@ pub type Name = heapless::String<MAX_TARGET_BYTES>;
 /// What one client is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assignment {
+    /// What to scan by.
+    pub assessment: Assessment,
+    /// The plugins that install.
+    pub installers: heapless::Vec<AssignedInstaller, MAX_INSTALLERS>,
+    /// The deployments that concern this client.
+    pub deployments: heapless::Vec<AssignedDeployment, MAX_DEPLOYMENTS>,
+    /// When it may install.
+    pub windows: Windows,
+}
+
+/// What one client is to scan by, and whose and how old the assignment is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assessment {
     /// Whose it is.
     pub client: ClientId,
     /// Grows with every change; the agent takes no lower one.
@@ -37,6 +59,14 @@ pub struct Assignment {
     pub plugins: heapless::Vec<AssignedPlugin, MAX_PLUGINS>,
     /// The catalogs a client may need; each client takes those whose scope its plugin names.
     pub catalogs: heapless::Vec<AssignedCatalog, MAX_CATALOGS>,
+}
+
+impl From<Assessment> for Assignment {
+    /// Scan, and install nothing.
+    fn from(assessment: Assessment) -> Self {
+        let (installers, deployments) = (heapless::Vec::new(), heapless::Vec::new());
+        Self { assessment, installers, deployments, windows: Windows::default() }
+    }
 }
 
 /// The client's periods, in seconds. The agent adds its own jitter.
@@ -74,4 +104,91 @@ pub struct AssignedCatalog {
     pub target: Name,
     /// The digest of the encoded [`Catalog`](crate::catalog::Catalog).
     pub digest: Digest,
+}
+
+/// One installer plugin of an assignment, with what the site approved for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignedInstaller {
+    /// The plugin's name, unique among the installers.
+    pub name: heapless::String<MAX_NAME_BYTES>,
+    /// The plugin's version.
+    pub version: heapless::String<MAX_NAME_BYTES>,
+    /// Its target in the repository.
+    pub target: Name,
+    /// The digest of the component.
+    pub digest: Digest,
+    /// The files it may read: globs over the endpoint's root.
+    pub read: heapless::Vec<Name, MAX_GRANTS>,
+    /// The files it may write: globs over the endpoint's root.
+    pub write: heapless::Vec<Name, MAX_GRANTS>,
+    /// The programs it may run, with the shapes of their arguments.
+    pub run: heapless::Vec<heapless::String<MAX_RUN_BYTES>, MAX_GRANTS>,
+}
+
+/// One deployment of an assignment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignedDeployment {
+    /// Which deployment.
+    pub deployment: DeploymentId,
+    /// Its policy among the targets: `policies/{deployment}`.
+    pub target: Name,
+    /// The digest of the encoded [`DeploymentPolicy`](crate::deployment::DeploymentPolicy).
+    pub digest: Digest,
+    /// This client's phase: its position in the policy's phases.
+    pub phase: u8,
+    /// How the phase stands.
+    pub standing: Standing,
+    /// How often an administrator asked this client to try again what failed.
+    pub retries: u16,
+}
+
+/// How a client's phase of a deployment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    /// It has not opened; perhaps it is known when it is expected to.
+    Planned {
+        /// When, if the phases before it go well.
+        expected_at: Option<UnixTime>,
+    },
+    /// It is open.
+    Open {
+        /// Since when.
+        since: UnixTime,
+    },
+    /// The deployment is paused: nothing new is begun.
+    Paused,
+    /// The deployment is cancelled: nothing is done any more.
+    Cancelled,
+}
+
+/// When a client may install, as far as the site has worked it out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Windows {
+    /// Whether it may install only within maintenance windows.
+    pub limited: bool,
+    /// The windows that begin before this time are known.
+    pub known_until: UnixTime,
+    /// The windows, by their start.
+    pub windows: heapless::Vec<Window, MAX_WINDOWS>,
+}
+
+/// One occurrence of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// What it is for.
+    pub kind: WindowKind,
+    /// When it begins.
+    pub start: Moment,
+    /// How many seconds it lasts.
+    pub seconds: u32,
+}
+
+/// What a window is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum WindowKind {
+    /// Installations and restarts may happen in it.
+    Maintenance = 0,
+    /// People work: nothing is installed or restarted by itself.
+    BusinessHours = 1,
 }

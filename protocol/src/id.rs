@@ -78,6 +78,11 @@ id!(
     16
 );
 id!(
+    /// One deployment. Random, made by the site.
+    DeploymentId,
+    16
+);
+id!(
     /// A SHA-256 digest.
     Digest,
     32

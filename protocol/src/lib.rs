@@ -13,12 +13,14 @@ extern crate alloc;
 
 pub mod assignment;
 pub mod catalog;
+pub mod deployment;
+pub mod enforcement;
 pub mod enrollment;
 mod id;
 mod state;
 pub mod state_message;
 
-pub use id::{ClientId, Digest, ParseIdError, UpdateId};
+pub use id::{ClientId, DeploymentId, Digest, ParseIdError, UpdateId};
 pub use state::{ComplianceState, UnknownState};
 
 use serde::{Deserialize, Serialize};
@@ -29,13 +31,17 @@ pub mod paths {
     /// [`EnrollmentReply`](crate::enrollment::EnrollmentReply). Needs no client certificate, but a token.
     pub const ENROLL: &str = "/v1/enroll";
     /// `GET`: [`Assignment`](crate::assignment::Assignment), with `ETag` and `If-None-Match`.
-    pub const ASSIGNMENT: &str = "/v1/assignment";
+    pub const ASSIGNMENT: &str = "/v2/assignment";
+    /// `GET`: only the [`Assessment`](crate::assignment::Assessment) of it, for agents that cannot install.
+    pub const ASSESSMENT: &str = "/v1/assignment";
     /// `POST`: [`StateBatch`](crate::state_message::StateBatch) -> [`StateReply`](crate::state_message::StateReply).
     pub const STATE_MESSAGES: &str = "/v1/state-messages";
     /// `GET`: the signed index of the repository, with `ETag` and `If-None-Match`.
     pub const INDEX: &str = "/repository/index";
     /// `GET` followed by `/` and a lower-case hexadecimal SHA-256: the bytes with that digest, immutable.
     pub const TARGETS: &str = "/repository/targets";
+    /// `GET` followed by `/` and a lower-case hexadecimal SHA-256: content of an update, with `Range`.
+    pub const CONTENT: &str = "/content";
 }
 
 /// Encodes a message.

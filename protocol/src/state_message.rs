@@ -5,7 +5,8 @@
 //! skipped by its serial. When the site misses messages (a gap, or a stream it does not know), it answers
 //! [`StateReply::Resend`], and the client starts a new stream with [`StateMessage::Reset`] and everything it knows.
 
-use crate::{ComplianceState, UnixTime, UpdateId};
+use crate::enforcement::EnforcementState;
+use crate::{ComplianceState, DeploymentId, UnixTime, UpdateId};
 use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,11 @@ pub const MAX_SUBJECT_BYTES: usize = 96;
 pub const MAX_DETAIL_BYTES: usize = 192;
 /// Bytes of the texts of [`Inventory`] and of [`ScanResult`]'s reason, at most.
 pub const MAX_TEXT_BYTES: usize = 192;
+
+/// Tags of one client, at most.
+pub const MAX_TAGS: usize = 16;
+/// Bytes of a tag, at most.
+pub const MAX_TAG_BYTES: usize = 32;
 
 /// A short text in a message.
 pub type Text = heapless::String<MAX_TEXT_BYTES>;
@@ -63,6 +69,10 @@ pub enum StateMessage {
     Finding(Finding),
     /// A scan ended; the messages before it say what it changed.
     Scan(Box<ScanResult>),
+    /// What collections are made by; sent when it changed.
+    Facts(Box<Facts>),
+    /// How far the client is with an update of a deployment; the earlier word on it is void.
+    Enforcement(Box<Enforcement>),
 }
 
 /// The new state of one update.
@@ -98,6 +108,40 @@ pub struct Inventory {
     pub machine: heapless::String<32>,
     /// The version of the agent.
     pub agent_version: heapless::String<32>,
+}
+
+/// What collections are made by, beside the [`Inventory`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// `ID` of os-release(5): `debian`.
+    pub os: heapless::String<64>,
+    /// `VERSION_CODENAME` of os-release(5), else its `VERSION_ID`: `bookworm`.
+    pub release: heapless::String<64>,
+    /// The IANA name of the client's time zone, empty if it is not known: `Europe/Berlin`.
+    pub time_zone: heapless::String<48>,
+    /// The tags in the client's own configuration, sorted.
+    pub tags: heapless::Vec<heapless::String<MAX_TAG_BYTES>, MAX_TAGS>,
+}
+
+/// How far a client is with one update of one deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enforcement {
+    /// Which deployment.
+    pub deployment: DeploymentId,
+    /// Which update of it.
+    pub update: UpdateId,
+    /// How far.
+    pub state: EnforcementState,
+    /// Since when, by the client's clock.
+    pub since: UnixTime,
+    /// How many times the installer was started.
+    pub installations: u16,
+    /// Bytes still to be downloaded, where that is known.
+    pub bytes_left: u64,
+    /// Until when the client waits, where it waits for a time.
+    pub until: Option<UnixTime>,
+    /// Why, in words: `outside the maintenance window`, or what the installer said.
+    pub reason: Text,
 }
 
 /// How a scan ended.

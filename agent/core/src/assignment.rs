@@ -2,7 +2,7 @@
 
 use alloc::string::{String, ToString};
 use core::fmt;
-use farrier_protocol::assignment::Assignment;
+use farrier_protocol::assignment::{Assessment, Assignment};
 use farrier_protocol::{ClientId, Digest};
 
 /// Why an assignment is not taken; the agent goes on with the one it has.
@@ -61,13 +61,13 @@ pub fn check(
     floor: u64,
     holds: impl Fn(&str, &Digest) -> bool,
 ) -> Result<(), Refusal> {
-    if assignment.client != client {
-        return Err(Refusal::WrongClient(assignment.client));
+    let Assessment { client: of, version, plugins, catalogs, .. } = &assignment.assessment;
+    if *of != client {
+        return Err(Refusal::WrongClient(*of));
     }
-    if assignment.version < floor {
-        return Err(Refusal::Rollback { offered: assignment.version, floor });
+    if *version < floor {
+        return Err(Refusal::Rollback { offered: *version, floor });
     }
-    let plugins = &assignment.plugins;
     for (position, plugin) in plugins.iter().enumerate() {
         if plugins[..position].iter().any(|other| other.name == plugin.name) {
             return Err(Refusal::DuplicatePlugin(plugin.name.to_string()));
@@ -76,12 +76,25 @@ pub fn check(
             return Err(Refusal::NotInRepository(plugin.target.to_string()));
         }
     }
-    for catalog in &assignment.catalogs {
+    for catalog in catalogs {
         if !plugins.iter().any(|plugin| plugin.name == catalog.plugin) {
             return Err(Refusal::NoPlugin { catalog: catalog.target.to_string(), plugin: catalog.plugin.to_string() });
         }
         if !holds(&catalog.target, &catalog.digest) {
             return Err(Refusal::NotInRepository(catalog.target.to_string()));
+        }
+    }
+    for (position, installer) in assignment.installers.iter().enumerate() {
+        if assignment.installers[..position].iter().any(|other| other.name == installer.name) {
+            return Err(Refusal::DuplicatePlugin(installer.name.to_string()));
+        }
+        if !holds(&installer.target, &installer.digest) {
+            return Err(Refusal::NotInRepository(installer.target.to_string()));
+        }
+    }
+    for deployment in &assignment.deployments {
+        if !holds(&deployment.target, &deployment.digest) {
+            return Err(Refusal::NotInRepository(deployment.target.to_string()));
         }
     }
     Ok(())
@@ -109,14 +122,14 @@ mod tests {
             target: bounded("catalogs/bookworm/amd64"),
             digest: Digest::of(b"catalog"),
         };
-        Assignment {
+        Assignment::from(Assessment {
             client: CLIENT,
             version: 4,
             issued_at: 1_000,
             schedule: Schedule { poll_seconds: 900, scan_seconds: 21_600 },
             plugins: [plugin].into_iter().collect(),
             catalogs: [catalog].into_iter().collect(),
-        }
+        })
     }
 
     #[test]
@@ -147,15 +160,15 @@ mod tests {
     #[test]
     fn a_catalog_without_its_plugin_is_refused() {
         let mut assignment = assignment();
-        assignment.catalogs[0].plugin = bounded("rpm");
+        assignment.assessment.catalogs[0].plugin = bounded("rpm");
         assert!(matches!(check(&assignment, CLIENT, 0, |_, _| true), Err(Refusal::NoPlugin { .. })));
     }
 
     #[test]
     fn two_plugins_of_one_name_are_refused() {
         let mut assignment = assignment();
-        let again = assignment.plugins[0].clone();
-        assignment.plugins.push(again).unwrap();
+        let again = assignment.assessment.plugins[0].clone();
+        assignment.assessment.plugins.push(again).unwrap();
         assert!(matches!(check(&assignment, CLIENT, 0, |_, _| true), Err(Refusal::DuplicatePlugin(_))));
     }
 }

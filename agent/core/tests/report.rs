@@ -63,6 +63,7 @@ fn words(messages: &Messages) -> Vec<String> {
         StateMessage::Compliance(compliance) => format!("{} {}", compliance.update.0[0], compliance.state),
         StateMessage::Finding(finding) => format!("{} {}", finding.update.0[0], finding.detail),
         StateMessage::Scan(scan) => format!("Scan {}", scan.scanned_at),
+        StateMessage::Facts(_) | StateMessage::Enforcement(_) => String::new(),
     };
     let mut words: Vec<_> = messages.iter().map(|bytes| word(farrier_protocol::decode(bytes).unwrap())).collect();
     assert_eq!(words.len(), messages.len());

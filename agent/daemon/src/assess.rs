@@ -26,6 +26,6 @@ pub(crate) fn assess(session: &mut Session<'_>, with_names: bool) -> anyhow::Res
     {
         stored.store_for_refetch(&session.spool)?;
     }
-    let blind = report::record(session, &outcome, policy.assignment.version)?;
+    let blind = report::record(session, &outcome, policy.assignment.assessment.version)?;
     Ok(Assessment { outcome, blind })
 }

@@ -57,10 +57,10 @@ pub(crate) fn explain(session: &mut Session<'_>, text: &str) -> anyhow::Result<V
     let query = Query::parse(text.trim());
     let mut explanations = BTreeMap::new();
     let mut sources = BTreeSet::new();
-    for plugin in &policy.assignment.plugins {
+    for plugin in &policy.assignment.assessment.plugins {
         let mut guest = scanner.guest(plugin).with_context(|| format!("the plugin {} cannot be asked", plugin.name))?;
         let scopes = guest.scopes().with_context(|| format!("the plugin {} cannot be asked", plugin.name))?;
-        for catalog in &policy.assignment.catalogs {
+        for catalog in &policy.assignment.assessment.catalogs {
             if catalog.plugin == plugin.name && scopes.iter().any(|scope| *scope == *catalog.scope) {
                 let explain = |chunk: &Chunk<'_>| {
                     explain_matches(&mut guest, plugin, chunk, query, &mut explanations, &mut sources);

@@ -96,7 +96,7 @@ async fn fetch(session: &mut Session<'_>, site: &Site, known: Option<StoredPolic
     let policy = session.verify(&documents)?;
     let keep = Download { session, site, policy: &policy, keep: BTreeSet::new() }.everything().await?;
     session.adopt(&documents, &policy)?;
-    tracing::info!(assignment.version = policy.assignment.version, "Assignment adopted");
+    tracing::info!(assignment.version = policy.assignment.assessment.version, "Assignment adopted");
     if let Some(keep) = keep
         && let Err(error) = session.content.retain(&keep)
     {
@@ -118,13 +118,13 @@ impl Download<'_> {
     async fn everything(mut self) -> anyhow::Result<Option<BTreeSet<Digest>>> {
         let (session, assignment) = (self.session, &self.policy.assignment);
         let max_bytes = session.agent.config.limits.limits().component_bytes;
-        for plugin in &assignment.plugins {
+        for plugin in &assignment.assessment.plugins {
             self.target(&plugin.target, &plugin.digest, max_bytes).await?;
         }
         let scanner = Scanner::open(session.agent, &session.identity, &session.content)?;
-        scanner.forget_others(&assignment.plugins);
+        scanner.forget_others(&assignment.assessment.plugins);
         let mut all_known = true;
-        for plugin in &assignment.plugins {
+        for plugin in &assignment.assessment.plugins {
             let scopes = scanner.guest(plugin).and_then(|mut guest| Ok(guest.scopes()?));
             let scopes = scopes.unwrap_or_else(|error| {
                 // The scan meets the same failure and reports it; the other plugins get their catalogs.
@@ -135,7 +135,7 @@ impl Download<'_> {
             let concerns = |catalog: &&AssignedCatalog| {
                 catalog.plugin == plugin.name && scopes.iter().any(|scope| *scope == *catalog.scope)
             };
-            for catalog in assignment.catalogs.iter().filter(concerns) {
+            for catalog in assignment.assessment.catalogs.iter().filter(concerns) {
                 self.catalog(catalog).await?;
             }
         }

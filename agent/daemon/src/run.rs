@@ -158,7 +158,7 @@ impl<'a> Daemon<'a> {
     /// The site's periods, unless this client has its own.
     fn follow_schedule(&mut self, session: &mut Session<'_>) {
         if let Ok(Some(policy)) = session.policy() {
-            self.schedule = policy.assignment.schedule;
+            self.schedule = policy.assignment.assessment.schedule;
             override_schedule(&mut self.schedule, self.agent);
         }
     }

@@ -81,8 +81,8 @@ impl<'a> Session<'a> {
 
     fn raise_floors(&mut self, policy: &Policy) -> anyhow::Result<()> {
         let Policy { assignment, index_version, index_expires, .. } = policy;
-        let accepted_time = last_accepted(self.floors.accepted_time, assignment.issued_at, *index_expires);
-        let raised = self.floors.raised(*index_version, assignment.version, accepted_time);
+        let accepted_time = last_accepted(self.floors.accepted_time, assignment.assessment.issued_at, *index_expires);
+        let raised = self.floors.raised(*index_version, assignment.assessment.version, accepted_time);
         if raised != self.floors {
             raised.store(&self.agent.layout.floors())?;
             self.floors = raised;

@@ -63,7 +63,7 @@ impl Status {
             "site": status.identity.site,
             "last_contact": status.last_contact,
             "last_scan": scan,
-            "assignment_version": status.assignment.as_ref().map(|assignment| assignment.version),
+            "assignment_version": status.assignment.as_ref().map(|assignment| assignment.assessment.version),
             "unsent_messages": status.unsent,
         })
     }
@@ -95,9 +95,9 @@ impl Status {
 }
 
 fn describe(assignment: &Assignment) -> String {
-    let (plugins, catalogs) = (assignment.plugins.len(), assignment.catalogs.len());
-    let issued_at = Moment(assignment.issued_at);
-    format!("version {}, issued {issued_at}, plugins: {plugins}, catalogs: {catalogs}", assignment.version)
+    let (plugins, catalogs) = (assignment.assessment.plugins.len(), assignment.assessment.catalogs.len());
+    let issued_at = Moment(assignment.assessment.issued_at);
+    format!("version {}, issued {issued_at}, plugins: {plugins}, catalogs: {catalogs}", assignment.assessment.version)
 }
 
 fn ago(time: UnixTime) -> String {

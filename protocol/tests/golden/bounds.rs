@@ -50,7 +50,7 @@ fn one_element_too_many_is_refused() {
 
 #[test]
 fn an_assignment_is_bounded_in_every_direction() {
-    use farrier_protocol::assignment::{Assignment, MAX_GRANTS};
+    use farrier_protocol::assignment::{Assessment, MAX_GRANTS};
     type Plugin = (String, String, String, [u8; 32], Vec<String>);
     type Catalog = (String, String, String, [u8; 32]);
     let plugin = |name: usize, target: usize, grants: usize| -> Plugin {
@@ -58,7 +58,7 @@ fn an_assignment_is_bounded_in_every_direction() {
     };
     let catalog = |scope: usize| -> Catalog { ("dpkg".into(), "s".repeat(scope), "t".into(), [0; 32]) };
     let is_taken = |plugins: Vec<Plugin>, catalogs: Vec<Catalog>| {
-        takes::<Assignment>(&([0_u8; 16], 1_u64, 0_i64, (1_u32, 1_u32), plugins, catalogs))
+        takes::<Assessment>(&([0_u8; 16], 1_u64, 0_i64, (1_u32, 1_u32), plugins, catalogs))
     };
     let (largest, widest) = (plugin(MAX_NAME_BYTES, MAX_TARGET_BYTES, MAX_GRANTS), catalog(MAX_TARGET_BYTES));
     assert!(is_taken(vec![largest; MAX_PLUGINS], vec![widest; MAX_CATALOGS]));

@@ -1,6 +1,6 @@
 //! One message of each kind, with fields that cannot be mistaken for each other.
 
-use farrier_protocol::assignment::{AssignedCatalog, AssignedPlugin, Assignment, Schedule};
+use farrier_protocol::assignment::{Assessment, AssignedCatalog, AssignedPlugin, Schedule};
 use farrier_protocol::catalog::{Catalog, Chunk, ChunkEntry};
 use farrier_protocol::enrollment::{EnrollmentReply, EnrollmentRequest, EnrollmentToken};
 use farrier_protocol::state_message::{
@@ -91,7 +91,7 @@ fn assignment() -> Vec<Golden> {
         target: bounded("catalogs/bookworm-security/amd64"),
         digest: Digest(bytes(0xc0)),
     };
-    let assignment = Assignment {
+    let assessment = Assessment {
         client: ClientId(bytes(0x80)),
         version: 300,
         issued_at: 1_800_000_000,
@@ -99,7 +99,7 @@ fn assignment() -> Vec<Golden> {
         plugins: [plugin].into_iter().collect(),
         catalogs: [catalog].into_iter().collect(),
     };
-    let empty = Assignment {
+    let empty = Assessment {
         client: ClientId(bytes(0)),
         version: u64::MAX,
         issued_at: i64::MIN,
@@ -107,7 +107,8 @@ fn assignment() -> Vec<Golden> {
         plugins: heapless::Vec::new(),
         catalogs: heapless::Vec::new(),
     };
-    vec![golden("Assignment", assignment), golden("Assignment.empty", empty)]
+    // By the name they had before there was more to an assignment.
+    vec![golden("Assignment", assessment), golden("Assignment.empty", empty)]
 }
 
 fn states() -> Vec<Golden> {

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use farrier_protocol::assignment::{Assignment, Schedule};
+use farrier_protocol::assignment::{Assessment, Assignment, Schedule};
 use farrier_protocol::{ClientId, Digest};
 
 pub(super) async fn assignment(
@@ -32,12 +32,12 @@ pub(super) async fn assignment(
 /// else.
 fn for_client(client: ClientId, publication: Publication, config: &ManagementPointConfig) -> Assignment {
     let seconds = |period: jiff::SignedDuration| u32::try_from(period.as_secs()).unwrap_or(u32::MAX);
-    Assignment {
+    Assignment::from(Assessment {
         client,
         version: publication.version,
         issued_at: publication.published_at,
         schedule: Schedule { poll_seconds: seconds(config.poll_every), scan_seconds: seconds(config.scan_every) },
         plugins: publication.content.plugins,
         catalogs: publication.content.catalogs,
-    }
+    })
 }

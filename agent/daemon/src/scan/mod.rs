@@ -62,9 +62,10 @@ impl<'a> Scanner<'a> {
         let mut tally = Tally::new(with_names);
         let mut chunks = Chunks::new(self.content)?;
         let mut results = Vec::new();
-        for assigned in &policy.assignment.plugins {
+        for assigned in &policy.assignment.assessment.plugins {
             let scan = PluginScan::new(&assigned.name, &mut chunks, &mut tally);
-            let catalogs = policy.assignment.catalogs.iter().filter(|catalog| catalog.plugin == assigned.name);
+            let catalogs =
+                policy.assignment.assessment.catalogs.iter().filter(|catalog| catalog.plugin == assigned.name);
             let error = match self.guest(assigned) {
                 Ok(mut guest) => scan.run(&mut guest, catalogs),
                 Err(error) => scan.fail(&format!("{error:#}"), error.is::<Unavailable>()),

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use farrier_protocol::assignment::{AssignedCatalog, AssignedPlugin, Assignment, Schedule};
+use farrier_protocol::assignment::{Assessment, AssignedCatalog, AssignedPlugin, Assignment, Schedule};
 use farrier_protocol::catalog::{Catalog, Chunk, ChunkEntry};
 use farrier_protocol::enrollment::{EnrollmentReply, EnrollmentRequest, EnrollmentToken};
 use farrier_protocol::state_message::{Inventory, ScanResult, StateBatch, StateMessage, StateReply, bounded};
@@ -144,14 +144,14 @@ impl FakeSite {
         shared.version += 1;
         let (version, targets) = (shared.version, shared.targets.clone());
         shared.index = self.key.sign(&Index { version, expires, targets }).unwrap();
-        let assignment = Assignment {
+        let assignment = Assignment::from(Assessment {
             client: CLIENT,
             version,
             issued_at: 1_700_000_000,
             schedule: Schedule { poll_seconds: 900, scan_seconds: 3_600 },
             plugins: shared.plugins.iter().cloned().collect(),
             catalogs: shared.catalogs.iter().cloned().collect(),
-        };
+        });
         shared.assignment = farrier_protocol::encode(&assignment).unwrap();
     }
 
@@ -341,6 +341,7 @@ impl ClientView {
                 self.findings.push((finding.update, finding.subject.to_string(), finding.detail.to_string()));
             }
             StateMessage::Scan(scan) => self.scans.push(*scan),
+            StateMessage::Facts(_) | StateMessage::Enforcement(_) => {}
         }
     }
 }

@@ -68,7 +68,7 @@ fn tampered_content_is_refused_and_the_old_policy_stays() {
 #[test]
 fn an_assignment_of_what_is_not_signed_is_refused_in_words() {
     let world = World::enrolled();
-    world.site.tamper_assignment(|assignment| assignment.plugins[0].digest = Digest::of(b"evil"));
+    world.site.tamper_assignment(|assignment| assignment.assessment.plugins[0].digest = Digest::of(b"evil"));
     let error = words(world.poll());
     assert!(error.contains("plugins/dpkg") && error.contains("signed repository index does not hold"), "{error}");
 }
@@ -76,7 +76,7 @@ fn an_assignment_of_what_is_not_signed_is_refused_in_words() {
 #[test]
 fn another_clients_assignment_is_refused() {
     let world = World::enrolled();
-    world.site.tamper_assignment(|assignment| assignment.client = ClientId([9; 16]));
+    world.site.tamper_assignment(|assignment| assignment.assessment.client = ClientId([9; 16]));
     assert!(words(world.poll()).contains("not for this one"));
 }
 
@@ -114,7 +114,7 @@ fn an_expired_index_brings_nothing_new_and_the_client_goes_on() {
 #[test]
 fn an_assignment_from_the_future_does_not_lock_the_client_out() {
     let world = World::enrolled();
-    world.site.tamper_assignment(|assignment| assignment.issued_at = i64::MAX);
+    world.site.tamper_assignment(|assignment| assignment.assessment.issued_at = i64::MAX);
     assert_eq!(world.poll().unwrap(), Polled::Adopted);
     world.site.publish_until(EXPIRES + 1);
     assert_eq!(world.poll().unwrap(), Polled::Adopted);

@@ -45,7 +45,11 @@ impl Site {
                 self.states.remove(update);
             }
             StateMessage::Compliance(Compliance { update, state }) => drop(self.states.insert(*update, *state)),
-            StateMessage::Inventory(_) | StateMessage::Finding(_) | StateMessage::Scan(_) => {}
+            StateMessage::Inventory(_)
+            | StateMessage::Finding(_)
+            | StateMessage::Scan(_)
+            | StateMessage::Facts(_)
+            | StateMessage::Enforcement(_) => {}
         }
     }
 }

@@ -68,6 +68,7 @@ impl<'a> Changes<'a> {
                 self.findings.insert((finding.update, storable(&finding.subject)), finding);
             }
             StateMessage::Scan(scan) => self.scan = Some(scan),
+            StateMessage::Facts(_) | StateMessage::Enforcement(_) => {}
         }
     }
 
