@@ -46,7 +46,7 @@ for (const form of document.querySelectorAll("form[data-live]")) {
       const response = await fetch(url, { signal: request.signal });
       if (!response.ok) return location.assign(url);
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
-      document.getElementById(form.dataset.live).replaceWith(page.getElementById(form.dataset.live));
+      document.getElementById(form.dataset.live).replaceChildren(...page.getElementById(form.dataset.live).childNodes);
       history.replaceState(null, "", url);
     } catch (error) {
       if (error.name !== "AbortError") location.assign(url);
@@ -63,29 +63,60 @@ for (const form of document.querySelectorAll("form[data-live]")) {
   });
 }
 
-// Parts of a page that change by themselves: often while something runs, else now and then; never in a hidden tab.
+// Parts of a page that change by themselves: when the site says so; where it does not, often while something runs, else
+// now and then. Never in a hidden tab, and never below somebody's hands.
 const BUSY_MS = 1000;
 const IDLE_MS = 10000;
+const parts = [...document.querySelectorAll("[data-refresh]")];
+const shown = new Map();
 
-for (const part of document.querySelectorAll("[data-refresh]")) {
-  let shown;
-
-  const refresh = async () => {
-    if (!document.hidden) {
-      try {
-        const response = await fetch(part.dataset.refresh);
-        const text = response.ok ? await response.text() : shown;
-        const focused = part.contains(document.activeElement);
-        if (text !== shown && !focused && String(getSelection()) === "") {
-          part.innerHTML = text;
-          shown = text;
-        }
-      } catch {
-        // The site is restarting: what is shown stays until it answers again.
-      }
+async function refresh(part) {
+  if (document.hidden) return;
+  try {
+    const query = "query" in part.dataset ? location.search : "";
+    const response = await fetch(part.dataset.refresh + query);
+    const text = response.ok ? await response.text() : shown.get(part);
+    const inUse = part.contains(document.activeElement) || part.querySelector("details[open]") || String(getSelection()) !== "";
+    if (text !== shown.get(part) && !inUse) {
+      part.innerHTML = text;
+      shown.set(part, text);
     }
-    setTimeout(refresh, part.querySelector("[data-busy]") ? BUSY_MS : IDLE_MS);
-  };
-
-  setTimeout(refresh, part.querySelector("[data-busy]") ? BUSY_MS : IDLE_MS);
+  } catch {
+    // The site is restarting: what is shown stays until it answers again.
+  }
 }
+
+const isLive = () => document.documentElement.classList.contains("is-live");
+
+for (const part of parts) {
+  const again = () => setTimeout(async () => {
+    if (!isLive()) await refresh(part);
+    again();
+  }, part.querySelector("[data-busy]") ? BUSY_MS : IDLE_MS);
+  again();
+}
+
+const heard = document.querySelector("[data-events]")?.dataset.events;
+if (heard) {
+  let events;
+  const live = (on) => document.documentElement.classList.toggle("is-live", on);
+  const listen = () => {
+    events = new EventSource(heard);
+    events.addEventListener("open", () => live(true));
+    events.addEventListener("error", () => live(false));
+    events.addEventListener("changed", () => parts.forEach(refresh));
+  };
+  listen();
+  // A hidden tab holds no connection: a browser has six of them for a site.
+  document.addEventListener("visibilitychange", () => {
+    events.close();
+    live(false);
+    if (document.hidden) return;
+    parts.forEach(refresh);
+    listen();
+  });
+}
+
+// On a narrow screen the navigation scrolls: where one is, is seen.
+document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+document.querySelector(".trail [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

@@ -1,6 +1,7 @@
 //! Serves the console with a made-up fleet, over plain HTTP on loopback: `cargo run -p farrier --example console_sample`.
 //!
 //! `--port N`, `--clients N`, `--updates N`, `--states N` (of each client), `--empty`; the database is gone when it stops.
+//! A fleet of more than [`MOST_DEPLOYED`] clients has no deployments: simulating days of them would take minutes.
 
 #![allow(clippy::print_stdout)]
 
@@ -14,6 +15,9 @@ use farrier::signals::Signals;
 use fleet::Size;
 use jiff::SignedDuration;
 use std::time::{Duration, Instant};
+
+/// Clients of a fleet with deployments, at most.
+const MOST_DEPLOYED: i64 = 2_000;
 
 struct Options {
     port: u16,
@@ -32,19 +36,29 @@ async fn main() -> anyhow::Result<()> {
         sqlx::query("PRAGMA synchronous = OFF").execute(&pool).await?;
         fleet::fill(&pool, size, now()).await?;
         pool.close().await;
+        if size.clients <= MOST_DEPLOYED {
+            fleet::deployments::deploy(&database, now()).await?;
+        }
         println!("Made a fleet in {:.1} s.", started.elapsed().as_secs_f64());
     }
     let signals = Signals::default();
+    let (stop, stopping) = tokio::sync::watch::channel(());
     tokio::spawn(pretend_to_synchronize(database.clone(), signals.clone()));
+    tokio::spawn(farrier::deployment::role::run(database.clone(), signals.clone()));
     let console = Console {
         database,
         site_name: "Sample site".to_owned(),
         signals,
         synchronize_every: Some(SignedDuration::from_hours(4)),
+        stopping,
     };
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await.context("--port is taken")?;
     println!("http://{}", listener.local_addr()?);
-    axum::serve(listener, console.router()).with_graceful_shutdown(async { _ = tokio::signal::ctrl_c().await }).await?;
+    let stopped = async {
+        _ = tokio::signal::ctrl_c().await;
+        drop(stop);
+    };
+    axum::serve(listener, console.router()).with_graceful_shutdown(stopped).await?;
     Ok(())
 }
 

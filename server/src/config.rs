@@ -22,6 +22,9 @@ pub struct Config {
     /// Where administrators look.
     #[serde(default)]
     pub console: ConsoleConfig,
+    /// Where content of updates is kept.
+    #[serde(default)]
+    pub content: ContentConfig,
     /// Where software updates come from.
     #[serde(default)]
     pub software_update_point: SoftwareUpdatePointConfig,
@@ -64,6 +67,57 @@ pub struct ConsoleConfig {
 impl Default for ConsoleConfig {
     fn default() -> Self {
         Self { listen: default_console() }
+    }
+}
+
+/// Content of updates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContentConfig {
+    /// `folder`, for `content` in the data folder, or `s3://bucket/prefix`.
+    #[serde(default = "default_store")]
+    pub store: String,
+}
+
+impl Default for ContentConfig {
+    fn default() -> Self {
+        Self { store: default_store() }
+    }
+}
+
+/// Where content is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentPlace<'a> {
+    /// `content` in the data folder.
+    Folder,
+    /// A bucket of S3, or of something that speaks like it.
+    S3 {
+        /// Its name.
+        bucket: &'a str,
+        /// What the names of the objects begin with; may be empty.
+        prefix: &'a str,
+    },
+}
+
+impl ContentConfig {
+    /// Where content is kept.
+    #[must_use]
+    pub fn place(&self) -> ContentPlace<'_> {
+        match self.store.strip_prefix("s3://") {
+            None => ContentPlace::Folder,
+            Some(rest) => {
+                let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+                ContentPlace::S3 { bucket, prefix }
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match self.place() {
+            ContentPlace::Folder if self.store == "folder" => Ok(()),
+            ContentPlace::S3 { bucket, .. } if !bucket.is_empty() => Ok(()),
+            _ => Err(format!("content.store is {:?}: write \"folder\" or \"s3://bucket/prefix\"", self.store)),
+        }
     }
 }
 
@@ -266,6 +320,7 @@ impl Config {
                 return Err(format!("management_point.{setting} is {period:#}: write a period of a second or more"));
             }
         }
+        self.content.check()?;
         let mut names = HashSet::new();
         self.software_update_point.suites.iter().try_for_each(|suite| suite.check(&mut names))
     }
@@ -333,6 +388,10 @@ fn default_synchronize() -> SignedDuration {
 
 fn default_console() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8444))
+}
+
+fn default_store() -> String {
+    "folder".to_owned()
 }
 
 fn default_distribution() -> String {

@@ -1,6 +1,9 @@
-//! The distribution point: serves the repository. Everything it serves is signed or named by its digest, so it asks
-//! nobody who they are, and any cache may stand before it.
+//! The distribution point: serves the repository and the content of updates. Everything it serves is signed or named by
+//! its digest, so it asks nobody who they are, and any cache may stand before it.
 
+mod content;
+
+use crate::content::ContentStore;
 use crate::database::Database;
 use crate::repository::RepositoryFolder;
 use axum::Router;
@@ -21,19 +24,23 @@ const REQUEST_SECONDS: u64 = 60;
 const INDEX_CACHE: &str = "max-age=60";
 const TARGET_CACHE: &str = "public, max-age=31536000, immutable";
 const BINARY: &str = "application/octet-stream";
+/// When a client may ask again for content that is on its way.
+const ASK_AGAIN_SECONDS: u32 = 30;
 
 #[derive(Clone)]
 struct DistributionPoint {
     database: Database,
     repository: RepositoryFolder,
+    content: ContentStore,
 }
 
 /// The routes of the distribution point.
-pub fn router(database: Database, repository: RepositoryFolder) -> Router {
+pub fn router(database: Database, repository: RepositoryFolder, content: ContentStore) -> Router {
     Router::new()
         .route(paths::INDEX, get(index))
         .route(&format!("{}/{{digest}}", paths::TARGETS), get(target))
-        .with_state(DistributionPoint { database, repository })
+        .route(&format!("{}/{{digest}}", paths::CONTENT), get(content::content))
+        .with_state(DistributionPoint { database, repository, content })
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(REQUEST_SECONDS)))
 }
 
@@ -78,6 +85,6 @@ async fn target(State(state): State<DistributionPoint>, Path(digest): Path<Strin
 }
 
 fn failed(error: &dyn std::error::Error) -> Response {
-    tracing::error!(%error, "The repository cannot be served");
+    tracing::error!(%error, "The distribution point cannot serve");
     (StatusCode::INTERNAL_SERVER_ERROR, "The site failed; its log says why. Try again later.").into_response()
 }

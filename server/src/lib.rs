@@ -6,10 +6,14 @@
 
 #![warn(missing_docs)]
 
+pub mod architecture;
 pub mod cli;
+pub mod collections;
 pub mod config;
 pub mod console;
+pub mod content;
 pub mod database;
+pub mod deployment;
 pub mod distribution_point;
 pub mod identity;
 pub mod management_point;
@@ -19,3 +23,4 @@ pub mod serve;
 pub mod signals;
 pub mod sync;
 pub mod tls;
+pub mod windows;

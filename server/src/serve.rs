@@ -2,12 +2,13 @@
 
 use crate::config::Config;
 use crate::console::Console;
+use crate::content::{self, ContentStore};
 use crate::database::{Database, StateWriter};
 use crate::identity::{self, SiteIdentity};
 use crate::management_point::{self, ManagementPoint};
 use crate::repository::RepositoryFolder;
 use crate::signals::Signals;
-use crate::{distribution_point, publish, sync, tls};
+use crate::{deployment, distribution_point, publish, sync, tls};
 use anyhow::Context as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -39,6 +40,7 @@ pub async fn run(
     let _ = rustls::crypto::ring::default_provider().install_default();
     identity::make_folder(&config.data)?;
     let repository = RepositoryFolder::open(&config.data).context("the repository folder cannot be made")?;
+    let content = ContentStore::open(&config.content, &config.data)?;
     let database = Database::open(&config.database_url()).await?;
     let identity = Arc::new(SiteIdentity::of_site(&config.data, &database).await?);
     let signals = Signals::default();
@@ -56,13 +58,16 @@ pub async fn run(
         "publish",
         publish::run(database.clone(), repository.clone(), identity.repository_key()?, signals.clone()),
     ));
+    roles.spawn(named("deployment", deployment::role::run(database.clone(), signals.clone())));
+    let suites = config.software_update_point.suites.clone();
+    roles.spawn(named("content", content::run(database.clone(), content.clone(), suites)));
     let clients = management_point::router(ManagementPoint {
         database: database.clone(),
-        states: StateWriter::new(database.clone()),
+        states: StateWriter::with_signals(database.clone(), signals.clone()),
         identity: identity.clone(),
         config: Arc::new(config.management_point.clone()),
     })
-    .merge(distribution_point::router(database.clone(), repository));
+    .merge(distribution_point::router(database.clone(), repository, content));
     let clients_tls = tls_config(&certificate, Some(identity.authority_certificate()))?;
     listeners.spawn(named("management point", listen(listener, clients_tls, clients, stopped.clone())));
     let period = config.software_update_point.synchronize_every;
@@ -71,6 +76,7 @@ pub async fn run(
         site_name: config.name.clone(),
         signals,
         synchronize_every: (!period.is_zero()).then_some(period),
+        stopping: stopped.clone(),
     };
     listeners
         .spawn(named("console", listen(console_listener, tls_config(&certificate, None)?, console.router(), stopped)));

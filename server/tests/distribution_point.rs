@@ -5,6 +5,7 @@
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use farrier::content::ContentStore;
 use farrier::database::Database;
 use farrier::distribution_point;
 use farrier::publish::Publisher;
@@ -24,7 +25,8 @@ async fn site() -> Site {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open_file(&folder.path().join("site.db")).await.unwrap();
     let repository = RepositoryFolder::open(folder.path()).unwrap();
-    let router = distribution_point::router(database.clone(), repository.clone());
+    let content = ContentStore::in_folder(&folder.path().join("content")).unwrap();
+    let router = distribution_point::router(database.clone(), repository.clone(), content);
     let key = RepositoryKey::from_secret(&[7; 32]).unwrap();
     Site { folder, publisher: Publisher { database, repository, key }, router }
 }

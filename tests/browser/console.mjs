@@ -40,7 +40,8 @@ async function startSample(...options) {
   throw new Error(`${program} ended without an address`);
 }
 
-// Addresses by the name of their screenshot; {update} and {client} are the first of the lists.
+// Addresses by the name of their screenshot; {update} and {client} are the first of the lists, {phased}, {paused} and
+// {gated} deployments.
 const pages = {
   overview: "/",
   updates: "/updates",
@@ -50,16 +51,37 @@ const pages = {
   clients: "/clients",
   client: "/clients/{client}",
   "client-installed": "/clients/{client}?state=Installed",
+  deployments: "/deployments",
+  "deployment-phased": "/deployments/{phased}",
+  "deployment-paused": "/deployments/{paused}",
+  "deployment-gated": "/deployments/{gated}",
+  "deployment-failed": "/deployments/{phased}?state=Failed",
+  rules: "/deployment-rules",
+  rule: "/deployment-rules/1",
+  collections: "/collections",
+  collection: "/collections/2",
+  "collection-edit": "/collections/5/edit",
+  "window-new": "/collections/2/windows/new",
   synchronization: "/synchronization",
   "not-found": "/updates/00000000000000000000000000000000",
   "bad-request": "/updates?sort=colour",
 };
-const emptyPages = { "empty-overview": "/", "empty-updates": "/updates", "empty-clients": "/clients", "empty-synchronization": "/synchronization" };
+const emptyPages = {
+  "empty-deployments": "/deployments", "empty-rules": "/deployment-rules", "empty-collections": "/collections",
+  "empty-wizard": "/deployments/new", "empty-overview": "/", "empty-updates": "/updates", "empty-clients": "/clients", "empty-synchronization": "/synchronization",
+};
+
+const places = {
+  update: "updates", client: "clients?sort=required", phased: "deployments?search=November", paused: "deployments?status=paused",
+  gated: "deployments?search=nginx",
+};
 
 async function fill(address, path) {
-  if (!path.includes("{")) return path;
-  const first = async (list) => (await (await fetch(`${address}/api/${list}`)).json()).items[0].id;
-  return path.replace("{update}", await first("updates")).replace("{client}", await first("clients?sort=required"));
+  for (const [name, list] of Object.entries(places)) {
+    if (!path.includes(`{${name}}`)) continue;
+    path = path.replace(`{${name}}`, (await (await fetch(`${address}/api/${list}`)).json()).items[0].id);
+  }
+  return path;
 }
 
 async function visit(browser, address, list, width, scheme) {
@@ -78,19 +100,61 @@ async function visit(browser, address, list, width, scheme) {
     current = name;
     await page.goto(address + (await fill(address, path)));
     check(`no layout jump: ${where(name)}`, (await shift(page)) < 0.01);
-    await page.screenshot({ path: join(folder, `${name}-${width}-${scheme}.png`), fullPage: true });
-    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    check(`no sideways scrolling: ${where(name)}`, overflow <= 0, `${overflow} px too wide`);
-    const unnamed = await page.evaluate(() =>
-      [...document.querySelectorAll("a, button, input:not([type=hidden]), select")]
-        .filter((element) => !(element.textContent.trim() || element.getAttribute("aria-label") || element.labels?.length))
-        .map((element) => element.outerHTML.slice(0, 80)));
-    check(`every control has a name: ${where(name)}`, unnamed.length === 0, unnamed.join(" "));
-    check(`one heading: ${where(name)}`, (await page.locator("h1").count()) === 1);
-    check(`readable text: ${where(name)}`, (await faint(page)).length === 0, (await faint(page)).join("; "));
-    await focus(page, where(name));
+    await inspect(page, where(name), `${name}-${width}-${scheme}`);
+  }
+  if (list === pages) {
+    const at = (step) => { current = `wizard-${step}`; return inspect(page, where(current), `${current}-${width}-${scheme}`); };
+    await walk(page, address, at);
   }
   await context.close();
+}
+
+// What a person would notice of a page that is open, with its picture.
+async function inspect(page, where, picture) {
+  await page.screenshot({ path: join(folder, `${picture}.png`), fullPage: true });
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  check(`no sideways scrolling: ${where}`, overflow <= 0, `${overflow} px too wide`);
+  const unnamed = await page.evaluate(() =>
+    [...document.querySelectorAll("a, button, input:not([type=hidden]), select, textarea")]
+      .filter((element) => element.tabIndex >= 0)
+      .filter((element) => !(element.textContent.trim() || element.getAttribute("aria-label") || element.labels?.length))
+      .map((element) => element.outerHTML.slice(0, 80)));
+  check(`every control has a name: ${where}`, unnamed.length === 0, unnamed.join(" "));
+  const twice = await page.evaluate(() => {
+    const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
+    return ids.filter((id, place) => ids.indexOf(id) !== place);
+  });
+  check(`every id is unique: ${where}`, twice.length === 0, twice.join(" "));
+  check(`one heading: ${where}`, (await page.locator("h1").count()) === 1);
+  check(`readable text: ${where}`, (await faint(page)).length === 0, (await faint(page)).join("; "));
+  await focus(page, where);
+}
+
+// Goes through the wizard up to its review, and tells of each step when it is shown.
+async function walk(page, address, at) {
+  await page.goto(`${address}/updates?search=openss`);
+  await page.locator("#results tbody input[type=checkbox]").first().check();
+  await page.locator("#results tbody input[type=checkbox]").nth(1).check();
+  await page.getByRole("button", { name: "Deploy selected" }).click();
+  const next = () => page.getByRole("button", { name: "Next" }).click();
+  await at("updates");
+  await page.locator("[name=name]").fill("From the browser");
+  await next();
+  await at("content");
+  await next();
+  await next();
+  await at("collection-missing");
+  await page.getByLabel("Web servers").check();
+  await next();
+  await page.locator("[name=grace_seconds]").fill("a while");
+  await next();
+  await at("schedule-mistake");
+  await page.locator("[name=grace_seconds]").fill("2 h");
+  await next();
+  await page.getByRole("button", { name: "5 %, 25 %, everybody" }).click();
+  await at("phases");
+  await next();
+  await at("review");
 }
 
 // How far content moved while the page loaded.
@@ -183,6 +247,8 @@ async function behaviour(browser, address) {
   await page.waitForSelector("[data-busy]", { state: "detached", timeout: 30000 });
   check("progress goes away by itself when the synchronization ends", true);
 
+  await live(page, address);
+
   const plain = await (await browser.newContext({ viewport: { width: 1280, height: 900 }, javaScriptEnabled: false })).newPage();
   await plain.goto(`${address}/updates`);
   await plain.locator("input[name=search]").fill("sudo");
@@ -191,6 +257,32 @@ async function behaviour(browser, address) {
   await plain.locator("th a", { hasText: "First seen" }).click();
   check("sorting works without JavaScript", plain.url().includes("sort=first_seen") && plain.url().includes("search=sudo"), plain.url());
   await plain.screenshot({ path: join(folder, "without-javascript.png") });
+  await walk(plain, address, async () => {});
+  await plain.goBack();
+  check("the browser's back button keeps what was typed", (await plain.locator("legend", { hasText: "Phase 3" }).count()) === 1);
+  await plain.goForward();
+  await plain.getByRole("button", { name: "Create deployment" }).click();
+  check("a deployment is made without JavaScript", /\/deployments\/[0-9a-f]{32}$/.test(plain.url()), plain.url());
+  await plain.locator("summary", { hasText: "Cancel" }).click();
+  await plain.getByRole("button", { name: "Cancel the deployment" }).click();
+  check("it is cancelled without JavaScript", (await plain.locator(".chip.cancelled").count()) === 1);
+}
+
+// A deployment's page changes by itself when somebody else does something to it.
+async function live(page, address) {
+  const path = await fill(address, "/deployments/{phased}");
+  await page.goto(address + path);
+  await page.waitForSelector(".is-live");
+  const act = (action) => page.context().request.post(`${address}${path}/${action}`, { headers: { "sec-fetch-site": "same-origin" }, form: {} });
+  await act("pause");
+  await page.waitForSelector(".chip.paused", { timeout: 5000 });
+  check("a page shows at once what somebody else did", true);
+  await page.locator("#clients [name=state]").selectOption("Failed");
+  await page.waitForFunction(() => location.search === "?state=Failed");
+  await act("resume");
+  await page.waitForSelector(".chip.active", { timeout: 5000 });
+  const states = await page.locator("#listed td .state").allTextContents();
+  check("the filter holds while the page changes", states.length > 0 && states.every((state) => state === "Failed"), states.join());
 }
 
 if (!existsSync(browserPath)) {

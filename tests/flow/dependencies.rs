@@ -13,7 +13,8 @@ fn allowed(package: &str) -> Option<&'static [&'static str]> {
             &["farrier-protocol", "farrier-trust", "farrier-agent-core", "farrier-spool", "farrier-runtime"]
         }
         "farrier" => &["farrier-protocol", "farrier-trust", "farrier-runtime", "farrier-dpkg-rules"],
-        "farrier-plugin-dpkg" | "farrier-plugin-hostile" => &["farrier-plugin-sdk", "farrier-dpkg-rules"],
+        "farrier-plugin-dpkg" | "farrier-plugin-dpkg-installer" => &["farrier-plugin-sdk", "farrier-dpkg-rules"],
+        "farrier-plugin-hostile" | "farrier-plugin-hostile-installer" => &["farrier-plugin-sdk"],
         "farrier-tests" => &["farrier", "farrier-agent", "farrier-test-harness"],
         _ => return None,
     })

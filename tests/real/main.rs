@@ -1,6 +1,7 @@
 //! Beside Debian's own tools: what they say is right.
 
 mod apt;
+mod deployment;
 mod endpoint;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -23,5 +24,6 @@ fn main() {
             apt::compare(seed).map(|()| Completion::Completed).map_err(|error| Failed::from(format!("{error:#}")))
         })
     });
+    let trials = trials.chain(deployment::trials());
     libtest_mimic::run(&arguments, trials.collect()).exit();
 }

@@ -2,6 +2,12 @@
 //!
 //! `flow` follows the line hop by hop, `attacks` breaks into it, `real` compares with Debian's own tools.
 
+mod archive;
+mod debian_root;
+
+pub use archive::Archive;
+pub use debian_root::DebianRoot;
+
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use std::fs::File;
@@ -236,12 +242,50 @@ impl Agent {
         Ok(agent)
     }
 
+    /// Writes its configuration; without this it has none.
+    ///
+    /// # Errors
+    /// When the disk is full.
+    pub fn configure(&self, config: &str) -> anyhow::Result<()> {
+        Ok(std::fs::write(self.config_file(), config)?)
+    }
+
     /// `farrier-agent`, with this agent's folder and root.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.programs.agent);
+        if self.config_file().exists() {
+            command.arg("--config").arg(self.config_file());
+        }
         command.arg("--data").arg(self.data()).arg("--root").arg(&self.root).args(arguments);
         command
+    }
+
+    /// The id that the site knows it by.
+    ///
+    /// # Errors
+    /// When it is not enrolled.
+    pub fn client_id(&self) -> anyhow::Result<String> {
+        let status: Value = serde_json::from_str(&succeed(&mut self.command(&["status", "--json"]))?)?;
+        Ok(status["client"].as_str().context("it is enrolled")?.to_owned())
+    }
+
+    /// Where a running agent's log goes, after what is there already.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn log_file(&self) -> anyhow::Result<File> {
+        Ok(File::options().create(true).append(true).open(self.folder.path().join("agent.log"))?)
+    }
+
+    /// What the running agent said.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("agent.log")).unwrap_or_default()
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.folder.path().join("agent.toml")
     }
 
     /// `farrier-agent scan --json`: fetches, scans and reports.

@@ -2,7 +2,7 @@
 
 use alloc::string::{String, ToString};
 use core::fmt;
-use farrier_protocol::assignment::{Assessment, Assignment};
+use farrier_protocol::assignment::{Assessment, Assignment, Standing};
 use farrier_protocol::{ClientId, Digest};
 
 /// Why an assignment is not taken; the agent goes on with the one it has.
@@ -92,7 +92,9 @@ pub fn check(
             return Err(Refusal::NotInRepository(installer.target.to_string()));
         }
     }
-    for deployment in &assignment.deployments {
+    // The policy of a cancelled deployment is not published any more, and nobody needs it.
+    let followed = assignment.deployments.iter().filter(|deployment| deployment.standing != Standing::Cancelled);
+    for deployment in followed {
         if !holds(&deployment.target, &deployment.digest) {
             return Err(Refusal::NotInRepository(deployment.target.to_string()));
         }
@@ -103,7 +105,8 @@ pub fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use farrier_protocol::assignment::{AssignedCatalog, AssignedPlugin, Schedule};
+    use farrier_protocol::DeploymentId;
+    use farrier_protocol::assignment::{AssignedCatalog, AssignedDeployment, AssignedPlugin, Schedule};
     use farrier_protocol::state_message::bounded;
 
     const CLIENT: ClientId = ClientId([7; 16]);
@@ -162,6 +165,24 @@ mod tests {
         let mut assignment = assignment();
         assignment.assessment.catalogs[0].plugin = bounded("rpm");
         assert!(matches!(check(&assignment, CLIENT, 0, |_, _| true), Err(Refusal::NoPlugin { .. })));
+    }
+
+    #[test]
+    fn only_the_policy_of_a_cancelled_deployment_may_be_gone() {
+        let mut assignment = assignment();
+        let deployed = |standing| AssignedDeployment {
+            deployment: DeploymentId([1; 16]),
+            target: bounded("policies/1"),
+            digest: Digest::of(b"policy"),
+            phase: 0,
+            standing,
+            retries: 0,
+        };
+        let gone = |name: &str, _: &Digest| name != "policies/1";
+        for (standing, refused) in [(Standing::Paused, true), (Standing::Cancelled, false)] {
+            assignment.deployments = [deployed(standing)].into_iter().collect();
+            assert_eq!(check(&assignment, CLIENT, 0, gone).is_err(), refused);
+        }
     }
 
     #[test]

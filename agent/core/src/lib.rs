@@ -1,7 +1,8 @@
 //! The agent's decisions, as functions of (state, input, now).
 //!
 //! What a scan's answers mean for an update ([`Verdicts`]), what of it the site must hear ([`report`]), which assignment
-//! is taken ([`assignment`]), when to poll and to scan ([`schedule`]) and what time it is ([`clock`]). This crate never
+//! is taken ([`assignment`]), what is to be done about a deployed update ([`enforcement`]), when to poll and to scan
+//! ([`schedule`]) and what time it is ([`clock`]). This crate never
 //! reads a clock, a file or a socket, and makes no random number: it is told.
 
 #![no_std]
@@ -11,6 +12,7 @@ extern crate alloc;
 
 pub mod assignment;
 pub mod clock;
+pub mod enforcement;
 pub mod report;
 pub mod schedule;
 mod verdict;

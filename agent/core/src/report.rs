@@ -3,12 +3,13 @@
 //! A *record* is what the spool keeps of an update that was reported: its state, its plugin and its findings, encoded.
 //! An update without a record was never reported, or last as `NotRequired`.
 
+use crate::enforcement::Job;
 use crate::{Finding, PluginTag, Verdict, Verdicts};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::fmt;
-use farrier_protocol::state_message::{self, Compliance, Inventory, ScanResult, StateMessage, bounded};
+use farrier_protocol::state_message::{self, Compliance, Facts, Inventory, ScanResult, StateMessage, bounded};
 use farrier_protocol::{ComplianceState, UpdateId};
 
 /// An update's record, as the spool hands it out.
@@ -61,6 +62,15 @@ impl Messages {
         self.ends.is_empty()
     }
 
+    fn push_profile(&mut self, profile: Profile<'_>) {
+        if let Some(inventory) = profile.inventory {
+            self.push(&StateMessage::Inventory(Box::new(inventory.clone())));
+        }
+        if let Some(facts) = profile.facts {
+            self.push(&StateMessage::Facts(Box::new(facts.clone())));
+        }
+    }
+
     fn push_verdict(&mut self, update: UpdateId, state: ComplianceState, findings: &[Finding]) {
         self.push(&StateMessage::Compliance(Compliance { update, state }));
         for finding in findings {
@@ -74,6 +84,15 @@ impl Messages {
     }
 }
 
+/// What the client is, as far as the site is to hear it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Profile<'a> {
+    /// For people.
+    pub inventory: Option<&'a Inventory>,
+    /// For collections.
+    pub facts: Option<&'a Facts>,
+}
+
 /// What one scan changes.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -85,21 +104,18 @@ pub struct Report {
     pub blind: u32,
 }
 
-/// Compares the records with the verdicts of a scan. Unchanged updates are not mentioned; `inventory` is given when it
-/// changed.
+/// Compares the records with the verdicts of a scan. Unchanged updates are not mentioned; `profile` holds what of it changed.
 ///
 /// # Errors
 /// When a record cannot be understood.
 pub fn report(
     recorded: &[Recorded],
     verdicts: &Verdicts,
-    inventory: Option<&Inventory>,
+    profile: Profile<'_>,
     scan: ScanResult,
 ) -> Result<Report, DamagedRecord> {
     let mut report = Report::default();
-    if let Some(inventory) = inventory {
-        report.messages.push(&StateMessage::Inventory(Box::new(inventory.clone())));
-    }
+    report.messages.push_profile(profile);
     let mut unmentioned: BTreeMap<&UpdateId, &[u8]> = recorded.iter().map(|(id, record)| (id, &**record)).collect();
     for (update, verdict) in verdicts.iter() {
         report.compare(*update, unmentioned.remove(update), verdict);
@@ -122,19 +138,19 @@ pub fn report(
 ///
 /// # Errors
 /// When a record cannot be understood.
-pub fn everything(
+pub fn everything<'a>(
     recorded: &[Recorded],
-    inventory: Option<Inventory>,
+    profile: Profile<'_>,
+    jobs: impl IntoIterator<Item = &'a Job>,
     scan: Option<ScanResult>,
 ) -> Result<Messages, DamagedRecord> {
     let mut messages = Messages::default();
-    if let Some(inventory) = inventory {
-        messages.push(&StateMessage::Inventory(Box::new(inventory)));
-    }
+    messages.push_profile(profile);
     for (update, record) in recorded {
         let (state, _, findings) = decode_record(*update, record)?;
         messages.push_verdict(*update, state, &findings);
     }
+    jobs.into_iter().for_each(|job| messages.push(&job.message()));
     if let Some(scan) = scan {
         messages.push(&StateMessage::Scan(Box::new(scan)));
     }

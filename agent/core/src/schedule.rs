@@ -4,6 +4,7 @@
 //! does, it never waits longer than its period, and a clock that went back makes it due instead of silent.
 
 use farrier_protocol::UnixTime;
+use serde::{Deserialize, Serialize};
 
 /// The shortest period, whatever the site or the configuration says.
 pub const MIN_PERIOD_SECONDS: u32 = 1;
@@ -13,7 +14,7 @@ pub const FIRST_RETRY_SECONDS: u32 = 15;
 const JITTER_DIVISOR: u32 = 8;
 
 /// A period that began at some time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timer {
     started_at: UnixTime,
     period_seconds: u32,
@@ -42,6 +43,12 @@ impl Timer {
         }
     }
 
+    /// When its period is over, by a clock that is not set meanwhile.
+    #[must_use]
+    pub fn end(&self) -> UnixTime {
+        self.started_at.saturating_add(self.period_seconds.into())
+    }
+
     /// Whether its period is over.
     #[must_use]
     pub fn is_due(&self, now: UnixTime) -> bool {
@@ -61,8 +68,15 @@ pub fn jittered(period_seconds: u32, random: u32) -> u32 {
 /// failure and never exceeds the poll period, chosen by `random`.
 #[must_use]
 pub fn retry(poll_seconds: u32, failures: u32, random: u32) -> u32 {
+    backoff(FIRST_RETRY_SECONDS, poll_seconds, failures, random)
+}
+
+/// What to wait after the `failures`-th failure in a row: between half and all of a step that is `first_seconds` at first,
+/// doubles with every failure and never exceeds `most_seconds`, chosen by `random`.
+#[must_use]
+pub fn backoff(first_seconds: u32, most_seconds: u32, failures: u32, random: u32) -> u32 {
     let doubled = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
-    let step = FIRST_RETRY_SECONDS.saturating_mul(doubled).min(poll_seconds).max(MIN_PERIOD_SECONDS);
+    let step = first_seconds.saturating_mul(doubled).min(most_seconds).max(MIN_PERIOD_SECONDS);
     step - below(step / 2, random)
 }
 

@@ -1,10 +1,11 @@
 //! What the site hears of a scan.
 #![allow(clippy::unwrap_used)]
 
-use farrier_agent_core::report::{Recorded, everything, report};
+use farrier_agent_core::enforcement::Job;
+use farrier_agent_core::report::{Profile, Recorded, everything, report};
 use farrier_agent_core::{Finding, Messages, PluginTag, Report, Verdict, Verdicts};
-use farrier_protocol::state_message::{Inventory, ScanResult, StateMessage, bounded};
-use farrier_protocol::{ComplianceState, UpdateId};
+use farrier_protocol::state_message::{Facts, Inventory, ScanResult, StateMessage, bounded};
+use farrier_protocol::{ComplianceState, DeploymentId, UpdateId};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -44,7 +45,8 @@ impl Spool {
     }
 
     fn scan(&mut self, verdicts: &Verdicts) -> Vec<String> {
-        let Report { changes, messages, .. } = report(&self.recorded(), verdicts, None, scan_result()).unwrap();
+        let Report { changes, messages, .. } =
+            report(&self.recorded(), verdicts, Profile::default(), scan_result()).unwrap();
         for (update, record) in changes {
             match record {
                 Some(record) => drop(self.0.insert(update, record.into())),
@@ -63,7 +65,10 @@ fn words(messages: &Messages) -> Vec<String> {
         StateMessage::Compliance(compliance) => format!("{} {}", compliance.update.0[0], compliance.state),
         StateMessage::Finding(finding) => format!("{} {}", finding.update.0[0], finding.detail),
         StateMessage::Scan(scan) => format!("Scan {}", scan.scanned_at),
-        StateMessage::Facts(_) | StateMessage::Enforcement(_) => String::new(),
+        StateMessage::Facts(facts) => format!("Facts {}", facts.release),
+        StateMessage::Enforcement(job) => {
+            format!("{} of deployment {} {}", job.update.0[0], job.deployment.0[0], job.state)
+        }
     };
     let mut words: Vec<_> = messages.iter().map(|bytes| word(farrier_protocol::decode(bytes).unwrap())).collect();
     assert_eq!(words.len(), messages.len());
@@ -115,26 +120,58 @@ fn what_a_plugin_said_before_it_failed_is_unknown_and_other_plugins_are_unaffect
     assert!(spool.scan(&failed).is_empty(), "an unchanged failure is not reported again");
 }
 
-#[test]
-fn a_new_stream_says_everything_that_is_recorded() {
-    let mut spool = Spool::default();
-    spool.scan(&verdicts(&[(1, INSTALLED, ""), (2, REQUIRED, "older"), (3, UNKNOWN, "trapped")]));
-    let inventory = Inventory {
+fn inventory() -> Inventory {
+    Inventory {
         hostname: bounded("web-1"),
         operating_system: bounded("Debian"),
         machine: bounded("x86_64"),
         agent_version: bounded("0.1.0"),
-    };
-    let messages = everything(&spool.recorded(), Some(inventory), Some(scan_result())).unwrap();
-    let expected = ["Inventory web-1", "1 Installed", "2 Required", "2 older", "3 Unknown", "3 trapped"];
+    }
+}
+
+fn facts() -> Facts {
+    Facts { release: bounded("bookworm"), ..Facts::default() }
+}
+
+#[test]
+fn a_new_stream_says_everything_that_is_recorded() {
+    let mut spool = Spool::default();
+    spool.scan(&verdicts(&[(1, INSTALLED, ""), (2, REQUIRED, "older"), (3, UNKNOWN, "trapped")]));
+    let (inventory, facts) = (inventory(), facts());
+    let profile = Profile { inventory: Some(&inventory), facts: Some(&facts) };
+    let jobs = [7, 8].map(|deployment| Job::new((DeploymentId([deployment; 16]), update(2)), 0, 0));
+    let messages = everything(&spool.recorded(), profile, &jobs, Some(scan_result())).unwrap();
+    let expected = [
+        "Inventory web-1",
+        "Facts bookworm",
+        "1 Installed",
+        "2 Required",
+        "2 older",
+        "3 Unknown",
+        "3 trapped",
+        "2 of deployment 7 Waiting",
+        "2 of deployment 8 Waiting",
+    ];
     assert_eq!(words(&messages), expected);
+}
+
+#[test]
+fn what_changed_of_the_client_itself_comes_first() {
+    let (inventory, facts) = (inventory(), facts());
+    let said = |profile| {
+        let Report { messages, .. } = report(&[], &verdicts(&[(1, INSTALLED, "")]), profile, scan_result()).unwrap();
+        words(&messages)
+    };
+    let (inventory, facts) = (Some(&inventory), Some(&facts));
+    assert_eq!(said(Profile { inventory, facts }), ["Inventory web-1", "Facts bookworm", "1 Installed"]);
+    assert_eq!(said(Profile { inventory: None, facts }), ["Facts bookworm", "1 Installed"]);
 }
 
 #[test]
 fn a_damaged_record_is_an_error_and_not_a_state() {
     for damaged in [&[][..], &[9], &[1, 2], &[1, 0, 0, 0, 0, 0, 0]] {
         let recorded: [Recorded; 1] = [(update(1), damaged.into())];
-        assert!(everything(&recorded, None, None).is_err(), "{damaged:?}");
-        assert!(report(&recorded, &Verdicts::default(), None, scan_result()).is_err(), "{damaged:?}");
+        assert!(everything(&recorded, Profile::default(), [], None).is_err(), "{damaged:?}");
+        assert!(report(&recorded, &Verdicts::default(), Profile::default(), scan_result()).is_err(), "{damaged:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::policy::StoredPolicy;
 use crate::report;
-use crate::scan::{Outcome, Scanner};
+use crate::scan::{Outcome, Scanner, Tally};
 use crate::session::Session;
 use anyhow::Context as _;
 
@@ -14,17 +14,15 @@ pub(crate) struct Assessment {
     pub(crate) blind: u32,
 }
 
-/// Scans and records. Nothing is sent.
-pub(crate) fn assess(session: &mut Session<'_>, with_names: bool) -> anyhow::Result<Assessment> {
+/// Scans, collects into `tally`, and records. Nothing is sent.
+pub(crate) fn assess(session: &mut Session<'_>, tally: Tally) -> anyhow::Result<Assessment> {
     let policy = session.policy()?.context(
         "there is no assignment to scan by yet: the site was not reached, or had nothing, since the enrolment",
     )?;
     let scanner = Scanner::open(session.agent, &session.identity, &session.content)?;
-    let outcome = scanner.scan(&policy, with_names)?;
-    if outcome.tally.incomplete
-        && let Some(stored) = StoredPolicy::load(&session.spool)?
-    {
-        stored.store_for_refetch(&session.spool)?;
+    let outcome = scanner.scan(&policy, tally)?;
+    if outcome.tally.incomplete {
+        StoredPolicy::refetch(&session.spool)?;
     }
     let blind = report::record(session, &outcome, policy.assignment.assessment.version)?;
     Ok(Assessment { outcome, blind })

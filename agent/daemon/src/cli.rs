@@ -10,9 +10,11 @@ use crate::output::{Reported, explanations_text, scan_json, scan_text};
 use crate::progress::Progress;
 use crate::report::send;
 use crate::run::run;
+use crate::scan::Tally;
 use crate::session::Session;
 use crate::site::{Site, SiteError};
 use crate::status::{Status, status};
+use crate::user::{Which, defer, install, list, parse_duration};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use std::io::{self, IsTerminal as _, Write as _};
@@ -20,7 +22,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing::Level;
 
-/// Farrier's agent: finds out which software updates this endpoint needs and tells its site.
+/// Farrier's agent: finds out which software updates this endpoint needs, installs what is deployed to it, and tells
+/// its site.
+///
+/// Exit status: 0 if it is done, 1 if it could not be, 2 if updates could not be installed.
 #[derive(Debug, Parser)]
 #[command(name = "farrier-agent", version, disable_help_subcommand = true)]
 struct Arguments {
@@ -67,6 +72,29 @@ enum Command {
         /// Its name (bookworm-security/openssl/3.0.17-1~deb12u2), its source package (openssl) or its id.
         update: String,
     },
+    /// List the updates that are deployed to this client, with their deadlines and how far they are.
+    Updates {
+        /// Print one JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Install deployed updates now. Exit status 2: not everything could be installed.
+    Install {
+        /// Its name (bookworm-security/openssl/3.0.17-1~deb12u2), its source package (openssl) or its id.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        update: Option<String>,
+        /// Everything that is deployed.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Put off the installation of a required update, at most until it is due.
+    Defer {
+        /// Its name (bookworm-security/openssl/3.0.17-1~deb12u2), its source package (openssl) or its id.
+        update: String,
+        /// For how long: 4h, 90m, 2d.
+        #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+        seconds: u32,
+    },
     /// Show where this client stands.
     Status {
         /// Print one JSON object.
@@ -75,12 +103,16 @@ enum Command {
     },
 }
 
+/// The exit status when updates could not be installed.
+const NOT_INSTALLED: u8 = 2;
+
 /// Does what the command line says.
 #[must_use]
 pub fn main() -> ExitCode {
     // Before anything else is started or opened: this process is to have nothing to lose.
     if std::env::args_os().nth(1).is_some_and(|argument| argument == COMPILE_COMPONENT) {
-        return finish(farrier_runtime::compile::serve_child(io::stdin(), io::stdout()).map_err(Into::into));
+        let served = farrier_runtime::compile::serve_child(io::stdin(), io::stdout());
+        return finish(served.map(|()| ExitCode::SUCCESS).map_err(Into::into));
     }
     let arguments = Arguments::parse();
     let level = match arguments.command {
@@ -93,9 +125,9 @@ pub fn main() -> ExitCode {
     finish(dispatch(arguments))
 }
 
-fn finish(outcome: anyhow::Result<()>) -> ExitCode {
+fn finish(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("farrier-agent: {error:#}");
             ExitCode::FAILURE
@@ -103,7 +135,7 @@ fn finish(outcome: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
+fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut config = Config::load(arguments.config.as_deref())?;
     config.root = arguments.root.unwrap_or(config.root);
     config.data = arguments.data.unwrap_or(config.data);
@@ -111,19 +143,30 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
         Command::Enroll { token, force } => {
             let identity = network()?.block_on(enroll(&agent, &token, force))?;
-            print(&format!("Enrolled as client {} of {}\n", identity.client, identity.site))
+            print(&format!("Enrolled as client {} of {}\n", identity.client, identity.site))?;
         }
-        Command::Run => network()?.block_on(run(&agent)),
-        Command::Scan { json, offline } => scan(&agent, json, offline),
-        Command::Explain { update } => print(&explanations_text(&explain(&mut agent.session()?, &update)?)),
+        Command::Run => network()?.block_on(run(&agent))?,
+        Command::Scan { json, offline } => scan(&agent, json, offline)?,
+        Command::Explain { update } => print(&explanations_text(&explain(&mut agent.session()?, &update)?))?,
+        Command::Updates { json } => {
+            let listed = list(&mut agent.session()?)?;
+            print(&if json { format!("{}\n", listed.json()) } else { listed.text() })?;
+        }
+        Command::Install { update, all: _ } => {
+            let installed = network()?.block_on(install(&agent, &update.map_or(Which::All, Which::Named)))?;
+            print(&installed.text)?;
+            return Ok(if installed.everything { ExitCode::SUCCESS } else { ExitCode::from(NOT_INSTALLED) });
+        }
+        Command::Defer { update, seconds } => print(&defer(&mut agent.session()?, &update, seconds)?)?,
         Command::Status { json } => {
             let status = status(&agent)?;
             match json {
-                true => print(&format!("{}\n", Status::json(status.as_ref()))),
-                false => print(&Status::text(status.as_ref())),
+                true => print(&format!("{}\n", Status::json(status.as_ref())))?,
+                false => print(&Status::text(status.as_ref()))?,
             }
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// One poll, one scan, one report. Only the scan has to succeed.
@@ -134,14 +177,14 @@ fn scan(agent: &Agent, json: bool, offline: bool) -> anyhow::Result<()> {
     if let Some(network) = &network {
         site = network.block_on(contact(&mut session));
     }
-    let mut assessment = assess(&mut session, true).map_err(|error| match &site {
+    let mut assessment = assess(&mut session, Tally::with_names()).map_err(|error| match &site {
         Err(reason) => error.context(format!("there was no poll ({reason})")),
         Ok(_) => error,
     })?;
     if let (Some(network), Ok(_), true) = (&network, &site, assessment.outcome.tally.incomplete) {
         // Something on disk was missing or damaged; the site has it.
         site = network.block_on(contact(&mut session));
-        assessment = assess(&mut session, true)?;
+        assessment = assess(&mut session, Tally::with_names())?;
     }
     let reported: Reported = match (&network, site) {
         (Some(network), Ok(site)) => {

@@ -27,13 +27,16 @@ pub(crate) struct Explanation {
 
 /// What a person asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Query<'a> {
+pub(crate) enum Query<'a> {
+    /// One update, by its name or id.
     Update(UpdateId),
+    /// All updates of a source.
     Source(&'a str),
 }
 
 impl<'a> Query<'a> {
-    fn parse(text: &'a str) -> Self {
+    /// Reads what was typed.
+    pub(crate) fn parse(text: &'a str) -> Self {
         match text.parse() {
             Ok(id) => Self::Update(id),
             Err(_) if text.contains('/') => Self::Update(UpdateId::of_name(text)),
@@ -41,7 +44,8 @@ impl<'a> Query<'a> {
         }
     }
 
-    fn matches(self, update: UpdateId, name: &str) -> bool {
+    /// Whether this update, of this name, was meant.
+    pub(crate) fn matches(self, update: UpdateId, name: &str) -> bool {
         match self {
             Self::Update(wanted) => wanted == update,
             Self::Source(wanted) => source(name) == Some(wanted),

@@ -1,14 +1,16 @@
 //! A poll: asks whether the assignment or the repository changed, and takes what is new once all of it is on disk.
 
 use crate::agent::Agent;
+use crate::deployments::{Policies, Scopes, concerns, is_published};
 use crate::policy::{Policy, StoredPolicy};
 use crate::scan::{Chunks, Scanner};
 use crate::session::Session;
 use crate::site::{Document, Site};
 use anyhow::{Context as _, ensure};
 use farrier_agent_core::assignment::Refusal;
-use farrier_protocol::assignment::AssignedCatalog;
+use farrier_protocol::assignment::{AssignedCatalog, AssignedDeployment};
 use farrier_protocol::catalog::{ChunkEntry, MAX_CATALOG_BYTES};
+use farrier_protocol::deployment::MAX_POLICY_BYTES;
 use farrier_protocol::{ClientId, Digest};
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -22,8 +24,8 @@ pub(crate) enum Polled {
     Adopted,
 }
 
-/// What the site answered last and everything about it is done: enough to ask whether it changed, without opening, locking
-/// or writing anything.
+/// What the site answered last and everything about it is done: enough to ask whether it changed, without opening,
+/// locking or writing anything.
 #[derive(Debug)]
 pub(crate) struct Settled {
     client: ClientId,
@@ -122,8 +124,9 @@ impl Download<'_> {
             self.target(&plugin.target, &plugin.digest, max_bytes).await?;
         }
         let scanner = Scanner::open(session.agent, &session.identity, &session.content)?;
-        scanner.forget_others(&assignment.assessment.plugins);
-        let mut all_known = true;
+        let components = assignment.assessment.plugins.iter().map(|plugin| plugin.digest);
+        scanner.forget_others(components.chain(assignment.installers.iter().map(|installer| installer.digest)));
+        let (mut all_known, mut known_scopes) = (true, Scopes::new());
         for plugin in &assignment.assessment.plugins {
             let scopes = scanner.guest(plugin).and_then(|mut guest| Ok(guest.scopes()?));
             let scopes = scopes.unwrap_or_else(|error| {
@@ -138,6 +141,13 @@ impl Download<'_> {
             for catalog in assignment.assessment.catalogs.iter().filter(concerns) {
                 self.catalog(catalog).await?;
             }
+            known_scopes.insert(plugin.name.to_string(), scopes);
+        }
+        for installer in &assignment.installers {
+            self.target(&installer.target, &installer.digest, max_bytes).await?;
+        }
+        for deployment in assignment.deployments.iter().filter(|deployment| is_published(deployment)) {
+            self.deployment(deployment, &known_scopes).await?;
         }
         session.agent.progress.clear();
         Ok(all_known.then_some(self.keep))
@@ -154,6 +164,27 @@ impl Download<'_> {
             self.content(&chunk.digest, chunk.length.into()).await?;
         }
         self.keep.extend(chunks.iter().map(|chunk| chunk.digest));
+        Ok(())
+    }
+
+    async fn deployment(&mut self, assigned: &AssignedDeployment, scopes: &Scopes) -> anyhow::Result<()> {
+        self.target(&assigned.target, &assigned.digest, MAX_POLICY_BYTES).await?;
+        let policy = match Policies::new(&self.session.content)?.policy(assigned) {
+            Ok(policy) => policy,
+            Err(error) => {
+                // Signed nonsense is no reason to refuse everything else. Nothing of it is installed.
+                tracing::warn!(deployment.id = %assigned.deployment, %error, "A deployment is not followed");
+                return Ok(());
+            }
+        };
+        for scope in policy.scopes.iter().filter(|scope| concerns(scope, scopes)) {
+            self.keep.insert(scope.digest);
+            if !self.session.content.has(&scope.digest) {
+                self.session.agent.progress.show(format_args!("Downloading {}", assigned.target));
+                let taken = self.content(&scope.digest, scope.length.into()).await;
+                taken.with_context(|| format!("what {} installs was not taken", assigned.target))?;
+            }
+        }
         Ok(())
     }
 

@@ -1,6 +1,8 @@
-//! What this client is: the few lines the site shows of it.
+//! What this client is: the few lines the site shows of it, and the facts that collections are made by.
 
-use farrier_protocol::state_message::{Inventory, bounded};
+use crate::config::Config;
+use crate::local_time::WallClock;
+use farrier_protocol::state_message::{Facts, Inventory, MAX_TAGS, bounded};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use std::fs::File;
 use std::io::Read as _;
@@ -16,13 +18,34 @@ pub(crate) fn take(root: &Path) -> Inventory {
         true => system.nodename().to_string_lossy().into_owned(),
         false => read(root, "etc/hostname").unwrap_or_default(),
     };
-    let os_release = read(root, "etc/os-release").or_else(|| read(root, "usr/lib/os-release")).unwrap_or_default();
+    let os_release = os_release(root);
+    let pretty_name = value(&os_release, "PRETTY_NAME").filter(|name| !name.is_empty());
     Inventory {
         hostname: bounded(hostname.trim()),
-        operating_system: bounded(&pretty_name(&os_release)),
+        operating_system: bounded(pretty_name.unwrap_or("Linux")),
         machine: bounded(&system.machine().to_string_lossy()),
         agent_version: bounded(env!("CARGO_PKG_VERSION")),
     }
+}
+
+/// The facts of the endpoint with this configuration.
+pub(crate) fn facts(config: &Config) -> Facts {
+    let os_release = os_release(&config.root);
+    let release = value(&os_release, "VERSION_CODENAME").filter(|codename| !codename.is_empty());
+    let mut tags = config.tags.clone();
+    tags.sort_unstable();
+    tags.dedup();
+    Facts {
+        os: bounded(value(&os_release, "ID").unwrap_or("linux")),
+        release: bounded(release.or_else(|| value(&os_release, "VERSION_ID")).unwrap_or_default()),
+        time_zone: bounded(WallClock::system().zone_name()),
+        // The configuration has no more than fit.
+        tags: tags.iter().map(|tag| bounded(tag)).take(MAX_TAGS).collect(),
+    }
+}
+
+fn os_release(root: &Path) -> String {
+    read(root, "etc/os-release").or_else(|| read(root, "usr/lib/os-release")).unwrap_or_default()
 }
 
 /// A small file of the endpoint; links lead nowhere but below its root.
@@ -35,10 +58,11 @@ fn read(root: &Path, path: &str) -> Option<String> {
     Some(text)
 }
 
-/// `PRETTY_NAME` of os-release(5), without its quotes.
-fn pretty_name(os_release: &str) -> String {
-    let value = os_release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    value.unwrap_or("Linux").trim().trim_matches(['"', '\'']).to_owned()
+/// A value of os-release(5), without its quotes.
+fn value<'a>(os_release: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = os_release.lines();
+    let value = lines.find_map(|line| line.trim_start().strip_prefix(name)?.strip_prefix('='))?;
+    Some(value.trim().trim_matches(['"', '\'']))
 }
 
 #[cfg(test)]
@@ -59,6 +83,23 @@ mod tests {
         let inventory = take(root.path());
         assert_eq!(inventory.hostname, "web-1");
         assert_eq!(inventory.operating_system, "Debian GNU/Linux 12 (bookworm)");
+    }
+
+    #[test]
+    fn facts_are_the_systems_and_the_configurations() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("etc")).unwrap();
+        let write = |text: &str| fs::write(root.path().join("etc/os-release"), text).unwrap();
+        let tags = ["web", "canary", "web"].map(str::to_owned).into();
+        let config = Config { root: root.path().to_owned(), tags, ..Config::default() };
+        write("PRETTY_NAME=\"Debian\"\nVERSION_CODENAME=bookworm\nVERSION_ID=\"12\"\nID=debian\n");
+        let facts_of_debian = facts(&config);
+        assert_eq!((&*facts_of_debian.os, &*facts_of_debian.release), ("debian", "bookworm"));
+        assert_eq!(facts_of_debian.tags, ["canary", "web"]);
+        write("ID='alpine'\nVERSION_ID=3.20\n");
+        assert_eq!((&*facts(&config).os, &*facts(&config).release), ("alpine", "3.20"));
+        write("");
+        assert_eq!((&*facts(&config).os, &*facts(&config).release), ("linux", ""));
     }
 
     #[test]

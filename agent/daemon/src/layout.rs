@@ -49,6 +49,16 @@ impl Layout {
         self.data.join("artefacts")
     }
 
+    /// The files of updates by digest.
+    pub(crate) fn updates(&self) -> PathBuf {
+        self.data.join("updates")
+    }
+
+    /// What was downloaded today.
+    pub(crate) fn download_quota(&self) -> PathBuf {
+        self.data.join("download-quota")
+    }
+
     /// Held by the one process that works on the folder.
     pub(crate) fn lock(&self) -> PathBuf {
         self.data.join("lock")

@@ -13,12 +13,17 @@ pub mod cli;
 mod clock;
 pub mod config;
 mod content;
+mod deployments;
+mod download;
+mod enforce;
 mod enroll;
 mod explain;
 mod fetch;
+mod hooks;
 mod identity;
 mod inventory;
 mod layout;
+mod local_time;
 mod lock;
 mod output;
 mod policy;
@@ -30,6 +35,7 @@ mod session;
 mod site;
 mod status;
 mod tls;
+mod user;
 
 #[cfg(test)]
 mod tests;

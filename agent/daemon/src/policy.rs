@@ -22,8 +22,9 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// The policy in these documents: of this client, not older than `floor`, everything in it signed. A new one is taken
-    /// at a time, `accept_at`, and only if the index has not expired by then; one that was taken before needs no time.
+    /// The policy in these documents: of this client, not older than `floor`, everything in it signed. A new one is
+    /// taken at a time, `accept_at`, and only if the index has not expired by then; one that was taken before needs no
+    /// time.
     pub(crate) fn verify(
         documents: &StoredPolicy,
         mut repository: Repository,
@@ -68,8 +69,13 @@ impl StoredPolicy {
         Ok(spool.store(&[(Blob::Assignment, &assignment), (Blob::Index, &index)])?)
     }
 
+    /// Something of what is stored is missing on disk or damaged: the next poll gets everything again.
+    pub(crate) fn refetch(spool: &Spool) -> anyhow::Result<()> {
+        Self::load(spool)?.map_or(Ok(()), |stored| stored.store_for_refetch(spool))
+    }
+
     /// Keeps the documents without their validators, so that the next poll gets them, and everything in them, again.
-    pub(crate) fn store_for_refetch(mut self, spool: &Spool) -> anyhow::Result<()> {
+    fn store_for_refetch(mut self, spool: &Spool) -> anyhow::Result<()> {
         self.assignment.tag.clear();
         self.index.tag.clear();
         self.store(spool)

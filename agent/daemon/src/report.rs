@@ -6,18 +6,19 @@ use crate::scan::Outcome;
 use crate::session::Session;
 use crate::site::Site;
 use anyhow::{anyhow, bail};
-use farrier_agent_core::report::{DamagedRecord, Recorded, everything, report};
+use farrier_agent_core::enforcement::Job;
+use farrier_agent_core::report::{DamagedRecord, Profile, Recorded, everything, report};
 use farrier_agent_core::{Messages, Report};
-use farrier_protocol::state_message::{Inventory, ScanResult, StateReply};
-use farrier_spool::{Acknowledgement, Blob, MAX_OUTBOX_MESSAGES, Recording, Spool};
+use farrier_protocol::state_message::{ScanResult, StateReply};
+use farrier_spool::{Acknowledgement, Blob, MAX_OUTBOX_MESSAGES, Recording, Spool, SpoolError};
 
 /// New streams in one report, at most: a site that wants ever more of them is broken.
 const MAX_RESTARTS: u32 = 2;
 /// Batches that are sent before the spool is told: what a crash sends again.
 const BATCHES_PER_ACKNOWLEDGEMENT: u32 = 32;
 
-/// Records a scan and queues its messages, in one transaction. Returns how many updates are `Unknown` only because their
-/// plugin could not be asked.
+/// Records a scan and queues its messages, in one transaction. Returns how many updates are `Unknown` only because
+/// their plugin could not be asked.
 pub(crate) fn record(session: &Session<'_>, outcome: &Outcome, assignment_version: u64) -> anyhow::Result<u32> {
     let spool = &session.spool;
     let scan = ScanResult {
@@ -26,16 +27,18 @@ pub(crate) fn record(session: &Session<'_>, outcome: &Outcome, assignment_versio
         evaluated: outcome.tally.evaluated,
         plugins: outcome.plugins.iter().cloned().collect(),
     };
-    let inventory = inventory::take(&session.agent.config.root);
-    let (inventory_bytes, scan_bytes) = (farrier_protocol::encode(&inventory)?, farrier_protocol::encode(&scan)?);
-    let changed = spool.blob(Blob::Inventory)?.as_deref() != Some(&inventory_bytes);
-
-    let Report { changes, messages, blind } = compare(spool, outcome, changed.then_some(&inventory), scan)?;
-    let mut blobs = vec![(Blob::Scan, scan_bytes.as_slice())];
-    if changed {
-        blobs.push((Blob::Inventory, &inventory_bytes));
-    }
-    spool.record(&Recording { records: &changes, blobs: &blobs }, messages.iter())?;
+    let config = &session.agent.config;
+    let (inventory, facts) = (inventory::take(&config.root), inventory::facts(config));
+    let (inventory_bytes, facts_bytes) = (farrier_protocol::encode(&inventory)?, farrier_protocol::encode(&facts)?);
+    let is_new = |blob, bytes: &[u8]| Ok::<_, SpoolError>(spool.blob(blob)?.as_deref() != Some(bytes));
+    let profile = Profile {
+        inventory: is_new(Blob::Inventory, &inventory_bytes)?.then_some(&inventory),
+        facts: is_new(Blob::Facts, &facts_bytes)?.then_some(&facts),
+    };
+    let scan_bytes = farrier_protocol::encode(&scan)?;
+    let Report { changes, messages, blind } = compare(spool, outcome, profile, scan)?;
+    let blobs = [(Blob::Scan, &*scan_bytes), (Blob::Inventory, &*inventory_bytes), (Blob::Facts, &*facts_bytes)];
+    spool.record(&Recording { records: &changes, blobs: &blobs, ..Recording::default() }, messages.iter())?;
     tracing::info!(changes = changes.len(), "Scan recorded");
     collapse(spool)?;
     Ok(blind)
@@ -87,18 +90,13 @@ fn acknowledge(spool: &Spool, stream: u64, through: u64) -> anyhow::Result<bool>
     Ok(spool.acknowledge(stream, through)? == Acknowledgement::Taken)
 }
 
-fn compare(
-    spool: &Spool,
-    outcome: &Outcome,
-    inventory: Option<&Inventory>,
-    scan: ScanResult,
-) -> anyhow::Result<Report> {
+fn compare(spool: &Spool, outcome: &Outcome, profile: Profile<'_>, scan: ScanResult) -> anyhow::Result<Report> {
     let records = spool.records()?;
-    match report(&records, &outcome.tally.verdicts, inventory, scan.clone()) {
+    match report(&records, &outcome.tally.verdicts, profile, scan.clone()) {
         Ok(report) => Ok(report),
         Err(damaged) => {
             forget(spool, damaged)?;
-            Ok(report(&[], &outcome.tally.verdicts, inventory, scan)?)
+            Ok(report(&[], &outcome.tally.verdicts, profile, scan)?)
         }
     }
 }
@@ -131,14 +129,23 @@ fn collapse(spool: &Spool) -> anyhow::Result<()> {
 fn full_state(spool: &Spool, records: &[Recorded]) -> anyhow::Result<Result<Messages, DamagedRecord>> {
     // Blobs of another version of the agent are left out: the next scan writes them anew.
     let inventory = spool.blob(Blob::Inventory)?.and_then(|bytes| farrier_protocol::decode(&bytes).ok());
+    let facts = spool.blob(Blob::Facts)?.and_then(|bytes| farrier_protocol::decode(&bytes).ok());
     let scan = spool.blob(Blob::Scan)?.and_then(|bytes| farrier_protocol::decode(&bytes).ok());
-    Ok(everything(records, inventory, scan))
+    let profile = Profile { inventory: inventory.as_ref(), facts: facts.as_ref() };
+    Ok(everything(records, profile, &jobs(spool)?, scan))
+}
+
+/// The jobs in the spool. One that this version of the agent does not understand is left out here: the engine ends it.
+fn jobs(spool: &Spool) -> anyhow::Result<Vec<Job>> {
+    Ok(spool.jobs()?.iter().filter_map(|(key, bytes)| Job::decode(*key, bytes).ok()).collect())
 }
 
 /// Records that this version of the agent does not understand are of no use: the next scan reports everything.
 fn forget(spool: &Spool, damaged: DamagedRecord) -> anyhow::Result<()> {
     tracing::error!(error = %damaged, "State lost: everything is reported again");
-    Ok(spool.forget_records(new_stream()?)?)
+    let mut messages = Messages::default();
+    jobs(spool)?.iter().for_each(|job| messages.push(&job.message()));
+    Ok(spool.forget_records(new_stream()?, messages.iter())?)
 }
 
 fn new_stream() -> anyhow::Result<u64> {

@@ -1,8 +1,8 @@
 //! `run`: polls and scans until it is told to stop. Offline is normal.
 
 use crate::agent::Agent;
-use crate::assess::assess;
 use crate::clock::{now, random};
+use crate::enforce::{Engine, Next};
 use crate::fetch::{Polled, Settled, poll};
 use crate::lock::{self, Attempt, Lock};
 use crate::report::send;
@@ -10,13 +10,19 @@ use crate::session::Session;
 use crate::site::{Site, SiteError};
 use farrier_agent_core::schedule::{Timer, jittered, retry};
 use farrier_protocol::assignment::Schedule;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The periods before the first assignment says others.
 const FIRST_SCHEDULE: Schedule = Schedule { poll_seconds: 900, scan_seconds: 6 * 3_600 };
 /// The shortest sleep, also while something stays due: signals arrive only in one who waits.
 const MIN_NAP_SECONDS: u32 = 1;
+/// What is waited after a turn that failed as a whole.
+const FAILED_TURN_SECONDS: i64 = 300;
+/// The sleep while there is work to do: another process that waits for the lock has its turn.
+const BUSY_NAP: Duration = Duration::from_millis(250);
+/// The longest an engine's turn takes, but for an installation: then the site may be heard of.
+const TURN: Duration = Duration::from_secs(10);
 /// The longest sleep: clocks are set and machines are suspended, and a timer notices only when it is looked at.
 const MAX_NAP_SECONDS: u32 = 60;
 
@@ -39,17 +45,19 @@ pub(crate) async fn run(agent: &Agent) -> anyhow::Result<()> {
 }
 
 /// The signals that end the agent.
-struct Shutdown {
+pub(crate) struct Shutdown {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Shutdown {
-    fn listen() -> std::io::Result<Self> {
+    /// Notices signals from now on.
+    pub(crate) fn listen() -> std::io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn requested(&mut self) {
+    /// Waits for one.
+    pub(crate) async fn requested(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -66,6 +74,10 @@ pub(crate) struct Daemon<'a> {
     failures: u32,
     incomplete_scans: u32,
     settled: Option<Settled>,
+    engine: Option<Engine>,
+    /// When the engine has something to do, if nothing but time changes.
+    wake: Option<Timer>,
+    is_busy: bool,
 }
 
 impl<'a> Daemon<'a> {
@@ -74,7 +86,18 @@ impl<'a> Daemon<'a> {
         let mut schedule = FIRST_SCHEDULE;
         override_schedule(&mut schedule, agent);
         let due = Timer::due_now(now());
-        Self { agent, schedule, poll: due, scan: due, failures: 0, incomplete_scans: 0, settled: None }
+        Self {
+            agent,
+            schedule,
+            poll: due,
+            scan: due,
+            failures: 0,
+            incomplete_scans: 0,
+            settled: None,
+            engine: None,
+            wake: None,
+            is_busy: false,
+        }
     }
 
     /// The poll period is over.
@@ -89,19 +112,21 @@ impl<'a> Daemon<'a> {
             self.work().await;
         }
         let nap_seconds = self.seconds_to_wait().clamp(MIN_NAP_SECONDS, MAX_NAP_SECONDS);
-        tokio::time::sleep(Duration::from_secs(nap_seconds.into())).await;
+        let nap = if self.is_busy { BUSY_NAP } else { Duration::from_secs(nap_seconds.into()) };
+        tokio::time::sleep(nap).await;
     }
 
     /// How long nothing is due.
     pub(crate) fn seconds_to_wait(&self) -> u32 {
-        self.poll.remaining_seconds(now()).min(self.scan.remaining_seconds(now()))
+        let wake = self.wake.map_or(u32::MAX, |wake| wake.remaining_seconds(now()));
+        self.poll.remaining_seconds(now()).min(self.scan.remaining_seconds(now())).min(wake)
     }
 
     /// Does what is due. Errors are logged, and tried again by the schedule.
     pub(crate) async fn work(&mut self) {
-        if !self.scan.is_due(now())
-            && let Some(settled) = self.settled.take()
-        {
+        self.is_busy = false;
+        let has_work = self.scan.is_due(now()) || self.wake.is_some_and(|wake| wake.is_due(now()));
+        if !has_work && let Some(settled) = self.settled.take() {
             match settled.is_unchanged(self.agent).await {
                 Ok(true) => {
                     self.settled = Some(settled);
@@ -144,15 +169,60 @@ impl<'a> Daemon<'a> {
         self.follow_schedule(session);
         if self.scan.is_due(now()) {
             self.scan = Timer::start(now(), jittered(self.schedule.scan_seconds, chance()));
-            match assess(session, false) {
-                Ok(assessment) if assessment.outcome.tally.incomplete => self.fetch_again(),
-                Ok(_) => self.incomplete_scans = 0,
-                Err(error) => tracing::warn!(error = format!("{error:#}"), "No scan"),
+            if let Err(error) = self.scan_with_engine(session) {
+                tracing::warn!(error = format!("{error:#}"), "No scan");
             }
         }
-        if let Err(error) = report(session, reachable).await {
+        self.enforce(session).await;
+        // A site that could not be reached just now is left alone until the next poll.
+        if (reachable.is_some() || self.failures == 0)
+            && let Err(error) = report(session, reachable).await
+        {
             self.failed(&error);
         }
+    }
+
+    fn scan_with_engine(&mut self, session: &mut Session<'_>) -> anyhow::Result<()> {
+        let assessment = self.engine()?.scan(session)?;
+        if !assessment.outcome.tally.incomplete {
+            self.incomplete_scans = 0;
+        }
+        Ok(())
+    }
+
+    /// Has the engine do what is to be done about deployments.
+    async fn enforce(&mut self, session: &mut Session<'_>) {
+        let until = Duration::from_secs(self.poll.remaining_seconds(now()).into()).clamp(BUSY_NAP, TURN);
+        let online = self.failures == 0;
+        let turn = match self.engine() {
+            Ok(engine) => engine.turn(session, online, Instant::now() + until).await,
+            Err(error) => Err(error),
+        };
+        let next = turn.unwrap_or_else(|error| {
+            tracing::warn!(error = format!("{error:#}"), "Deployments are not followed now");
+            Next::At(now().saturating_add(FAILED_TURN_SECONDS))
+        });
+        self.is_busy = next == Next::AtOnce;
+        self.wake = match next {
+            Next::AtOnce => Some(Timer::due_now(now())),
+            Next::At(time) => {
+                let seconds = u32::try_from(time.saturating_sub(now())).unwrap_or_default();
+                Some(Timer::start(now(), seconds))
+            }
+            Next::WhenChanged => None,
+        };
+        if self.engine.as_mut().is_some_and(Engine::take_incomplete) {
+            self.fetch_again();
+        }
+    }
+
+    /// Made when it is needed first: it has folders.
+    fn engine(&mut self) -> anyhow::Result<&mut Engine> {
+        let engine = match self.engine.take() {
+            Some(engine) => engine,
+            None => Engine::new(self.agent)?,
+        };
+        Ok(self.engine.insert(engine))
     }
 
     /// The site's periods, unless this client has its own.
@@ -168,7 +238,8 @@ impl<'a> Daemon<'a> {
         self.poll = Timer::start(now(), jittered(self.schedule.poll_seconds, chance()));
     }
 
-    /// Content was missing: polls soon, less so every time. The scan follows when that poll has adopted what it fetched.
+    /// Content was missing: polls soon, less so every time. The scan follows when that poll has adopted what it
+    /// fetched.
     fn fetch_again(&mut self) {
         self.incomplete_scans = self.incomplete_scans.saturating_add(1);
         let seconds = retry(self.schedule.poll_seconds, self.failures.max(self.incomplete_scans), chance());
@@ -218,11 +289,17 @@ async fn report(session: &Session<'_>, site: Option<Site>) -> anyhow::Result<()>
 }
 
 /// Waits for another process without keeping signals waiting.
-async fn free_lock(agent: &Agent) -> anyhow::Result<Lock> {
+pub(crate) async fn free_lock(agent: &Agent) -> anyhow::Result<Lock> {
     loop {
         match Lock::attempt(&agent.layout.lock())? {
-            Attempt::Locked(lock) => return Ok(lock),
-            Attempt::HeldBy(_) => tokio::time::sleep(lock::RETRY).await,
+            Attempt::Locked(lock) => {
+                agent.progress.clear();
+                return Ok(lock);
+            }
+            Attempt::HeldBy(holder) => {
+                agent.progress.show(format_args!("Waiting for another farrier-agent ({holder})"));
+                tokio::time::sleep(lock::RETRY).await;
+            }
         }
     }
 }

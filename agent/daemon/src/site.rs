@@ -123,6 +123,11 @@ impl Site {
         into.finish()
     }
 
+    /// A request for the content of an update. Whoever sends it bounds its time and verifies what comes.
+    pub(crate) fn content(&self, digest: &Digest) -> RequestBuilder {
+        self.client.get(format!("{}{}/{digest}", self.address, paths::CONTENT))
+    }
+
     async fn document(
         &self,
         path: &'static str,

@@ -4,11 +4,13 @@ use crate::agent::Agent;
 use crate::clock::{Moment, now};
 use crate::identity::Identity;
 use crate::session::Session;
+use farrier_agent_core::enforcement::Job;
 use farrier_protocol::UnixTime;
 use farrier_protocol::assignment::Assignment;
 use farrier_protocol::state_message::ScanResult;
 use farrier_spool::Blob;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Where this client stands.
@@ -17,6 +19,8 @@ pub(crate) struct Status {
     last_contact: Option<UnixTime>,
     last_scan: Option<ScanResult>,
     assignment: Option<Box<Assignment>>,
+    /// How many deployed updates have each state.
+    jobs: BTreeMap<&'static str, u32>,
     unsent: u64,
 }
 
@@ -33,7 +37,13 @@ impl Status {
     fn of(session: &mut Session<'_>) -> anyhow::Result<Self> {
         let contact = std::fs::read_to_string(session.agent.layout.last_contact()).ok();
         let scan = session.spool.blob(Blob::Scan)?;
+        let mut jobs = BTreeMap::new();
+        for (key, bytes) in session.spool.jobs()? {
+            let state = Job::decode(key, &bytes).map_or("Damaged", |job| job.state().as_str());
+            *jobs.entry(state).or_default() += 1;
+        }
         Ok(Self {
+            jobs,
             identity: session.identity.clone(),
             last_contact: contact.and_then(|text| text.trim().parse().ok()),
             last_scan: scan.and_then(|bytes| farrier_protocol::decode(&bytes).ok()),
@@ -64,6 +74,7 @@ impl Status {
             "last_contact": status.last_contact,
             "last_scan": scan,
             "assignment_version": status.assignment.as_ref().map(|assignment| assignment.assessment.version),
+            "deployed_updates": status.jobs,
             "unsent_messages": status.unsent,
         })
     }
@@ -79,6 +90,7 @@ impl Status {
             ("Last contact", status.last_contact.map_or("never".to_owned(), ago)),
             ("Last scan", status.last_scan.as_ref().map_or("never".to_owned(), |scan| ago(scan.scanned_at))),
             ("Assignment", status.assignment.as_ref().map_or("none yet".to_owned(), |it| describe(it))),
+            ("Deployed updates", describe_jobs(&status.jobs)),
             ("Unsent messages", status.unsent.to_string()),
         ];
         for plugin in status.last_scan.iter().flat_map(|scan| &scan.plugins) {
@@ -92,6 +104,11 @@ impl Status {
         }
         text
     }
+}
+
+fn describe_jobs(jobs: &BTreeMap<&str, u32>) -> String {
+    let counts: Vec<_> = jobs.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
 }
 
 fn describe(assignment: &Assignment) -> String {

@@ -108,37 +108,66 @@ impl ScanError {
         limits: &Limits,
         milliseconds: u64,
     ) -> Self {
-        if let Some(exceeded) = error.downcast_ref::<LimitExceeded>() {
-            return Self::Limit { call, exceeded: exceeded.clone() };
-        }
-        let limit = |limit: usize, unit| Self::Limit { call, exceeded: LimitExceeded { limit: limit as u64, unit } };
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => Self::TimedOut { call, milliseconds },
-            Some(Trap::StackOverflow) => limit(limits.wasm_stack_bytes, "bytes of stack"),
-            Some(trap) => Self::Trapped { call, reason: trapped(*trap, last_words) },
-            None if error.downcast_ref::<Utf8Error>().is_some() => {
-                Self::Nonsense { call, reason: "it passed text that is not UTF-8".to_owned() }
-            }
-            None => {
-                let text = error.root_cause().to_string();
-                match engine_limits(limits).into_iter().find(|(words, ..)| text.contains(words)) {
-                    Some((_, most, unit)) => limit(most, unit),
-                    None => Self::Trapped { call, reason: printable(&text, MAX_REASON_BYTES) },
-                }
-            }
+        match Ending::of_engine(error, last_words, limits) {
+            Ending::Interrupted => Self::TimedOut { call, milliseconds },
+            Ending::Limit(exceeded) => Self::Limit { call, exceeded },
+            Ending::Trapped(reason) => Self::Trapped { call, reason },
+            Ending::Nonsense(reason) => Self::Nonsense { call, reason },
         }
     }
 
     /// What the guest itself says.
     pub(crate) fn refused(call: Call, error: &types::Error) -> Self {
-        let (kind, text) = match error {
-            types::Error::NotFound(text) => ("not found", text),
-            types::Error::Denied(text) => ("denied", text),
-            types::Error::TooLarge(text) => ("too large", text),
-            types::Error::Invalid(text) => ("invalid", text),
-            types::Error::Other(text) => ("failed", text),
-        };
-        Self::Refused { call, reason: printable(&format!("{kind}: {text}"), MAX_REASON_BYTES) }
+        Self::Refused { call, reason: refusal(error, MAX_REASON_BYTES) }
+    }
+}
+
+/// What the guest itself says, in at most so many bytes.
+pub(crate) fn refusal(error: &types::Error, max_bytes: usize) -> String {
+    let (kind, text) = match error {
+        types::Error::NotFound(text) => ("not found", text),
+        types::Error::Denied(text) => ("denied", text),
+        types::Error::TooLarge(text) => ("too large", text),
+        types::Error::Invalid(text) => ("invalid", text),
+        types::Error::Other(text) => ("failed", text),
+    };
+    printable(&format!("{kind}: {text}"), max_bytes)
+}
+
+/// How a guest ended that did not answer.
+pub(crate) enum Ending {
+    /// It was interrupted because its time was up.
+    Interrupted,
+    /// It took or passed more than a limit.
+    Limit(LimitExceeded),
+    /// It trapped; the trap and the guest's last words.
+    Trapped(String),
+    /// What it passed is nothing that can be understood.
+    Nonsense(String),
+}
+
+impl Ending {
+    /// What is behind an error of the engine.
+    pub(crate) fn of_engine(error: &wasmtime::Error, last_words: Option<&str>, limits: &Limits) -> Self {
+        if let Some(exceeded) = error.downcast_ref::<LimitExceeded>() {
+            return Self::Limit(exceeded.clone());
+        }
+        let limit = |limit: usize, unit| Self::Limit(LimitExceeded { limit: limit as u64, unit });
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => Self::Interrupted,
+            Some(Trap::StackOverflow) => limit(limits.wasm_stack_bytes, "bytes of stack"),
+            Some(trap) => Self::Trapped(trapped(*trap, last_words)),
+            None if error.downcast_ref::<Utf8Error>().is_some() => {
+                Self::Nonsense("it passed text that is not UTF-8".to_owned())
+            }
+            None => {
+                let text = error.root_cause().to_string();
+                match engine_limits(limits).into_iter().find(|(words, ..)| text.contains(words)) {
+                    Some((_, most, unit)) => limit(most, unit),
+                    None => Self::Trapped(printable(&text, MAX_REASON_BYTES)),
+                }
+            }
+        }
     }
 }
 

@@ -4,8 +4,11 @@
 //! component, through the [`ArtefactCache`] and, when that has nothing, the [`Compiler`]. A plugin opens a [`Scan`] of an
 //! [`Endpoint`] with its [`Grants`], and the scan answers chunks of rules.
 //!
-//! What this crate never does: it never links WASI or anything that has an effect, never gives a guest a file that is not
-//! granted three times over, never lets an answer through that is not exactly one state a rule, never uses a store again
+//! A plugin of the other world, an [`InstallerPlugin`], opens an [`Installation`](install::Installation), which changes the
+//! endpoint.
+//!
+//! What this crate never does: it never links WASI, or anything that has an effect to an applicability plugin, never lets
+//! a guest read, write or run what is not granted three times over, never lets an answer through that is not exactly one state a rule, never uses a store again
 //! after a trap, and never hands bytes to the engine that it did not compile or authenticate itself. It verifies no
 //! signatures: whoever calls [`Runtime::load`] has done so (`farrier-trust`).
 
@@ -13,10 +16,12 @@
 
 mod cache;
 pub mod compile;
+mod endpoint;
 mod engine;
 mod facts;
 mod failure;
 mod grants;
+pub mod install;
 mod limits;
 mod log;
 mod manifest;
@@ -28,11 +33,12 @@ mod world;
 
 pub use cache::{ArtefactCache, KEY_BYTES};
 pub use compile::{Artefact, CompileError, Compiler};
+pub use endpoint::{Endpoint, EndpointError};
 pub use engine::Profile;
-pub use facts::{Endpoint, EndpointError};
 pub use failure::{Call, ScanError};
-pub use grants::{Denial, GrantError, Grants};
+pub use grants::{Access, Denial, GrantError, GrantLists, Grants, RunGrant, RunGrantError, RunGrants};
+pub use install::{InstallError, InstallLimits, Installation, InstallerGrants, InstallerPlugin};
 pub use limits::{LimitExceeded, Limits};
-pub use manifest::{Manifest, ManifestError, WIT_VERSION, WORLD};
+pub use manifest::{Manifest, ManifestError, WIT_VERSION, World};
 pub use plugin::{LoadError, Plugin, Runtime};
 pub use scan::{Finding, Scan};

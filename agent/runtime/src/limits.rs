@@ -51,6 +51,28 @@ pub struct Limits {
     pub log_lines: u32,
     /// Bytes of one logged line; longer ones are cut.
     pub log_line_bytes: usize,
+    /// Milliseconds a program has between being asked to end and being killed.
+    pub stop_milliseconds: u64,
+    /// Bytes kept of what a program wrote, of its end, once for each of its two outputs.
+    pub output_bytes: usize,
+    /// Arguments of a program.
+    pub arguments: usize,
+    /// Bytes of all arguments and variables of a program together.
+    pub argument_bytes: usize,
+    /// Lines of progress of one installation; the rest is not shown.
+    pub progress_lines: u32,
+    /// Bytes of one line of progress; longer ones are cut.
+    pub progress_line_bytes: usize,
+    /// Changes of one plan.
+    pub changes: usize,
+    /// Bytes of all changes of one plan together.
+    pub change_bytes: usize,
+    /// Notes of one installation; the rest is dropped.
+    pub notes: usize,
+    /// Restarts one installation may ask for; the rest is dropped, except that the machine's is not.
+    pub restart_requests: usize,
+    /// Bytes of one note, of the reason for a restart or for a refusal; longer ones are cut.
+    pub sentence_bytes: usize,
 }
 
 impl Default for Limits {
@@ -79,6 +101,17 @@ impl Default for Limits {
             finding_bytes: 64 << 10,
             log_lines: 64,
             log_line_bytes: 512,
+            stop_milliseconds: 10_000,
+            output_bytes: 64 << 10,
+            arguments: 4_096,
+            argument_bytes: 64 << 10,
+            progress_lines: 10_000,
+            progress_line_bytes: 200,
+            changes: 4_096,
+            change_bytes: 512 << 10,
+            notes: 32,
+            restart_requests: 16,
+            sentence_bytes: 400,
         }
     }
 }

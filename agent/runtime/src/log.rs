@@ -2,7 +2,7 @@
 
 use crate::limits::Limits;
 use crate::text::printable;
-use crate::world::{State, log};
+use crate::world::log;
 
 /// Bytes of the last words that go into the reason of a failure, at most.
 const MAX_LAST_WORDS_BYTES: usize = 120;
@@ -32,7 +32,7 @@ impl GuestLog {
         self.last_words.as_deref()
     }
 
-    fn write(&mut self, level: log::Level, message: &str) {
+    fn line(&mut self, level: log::Level, message: &str) {
         if level == log::Level::Error {
             // Kept however much was logged before: a flood must not hide why it ended.
             self.last_words = Some(printable(message, MAX_LAST_WORDS_BYTES));
@@ -61,9 +61,9 @@ impl Drop for GuestLog {
     }
 }
 
-impl log::Host for State {
+impl log::Host for GuestLog {
     fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        self.log.write(level, &message);
+        self.line(level, &message);
         Ok(())
     }
 }

@@ -1,19 +1,48 @@
 //! The manifest of a plugin: a custom section of the component, read before anything is compiled.
 
-use farrier_protocol::assignment::{MAX_GRANTS, MAX_NAME_BYTES, MAX_TARGET_BYTES};
+use crate::grants::{RunGrant, parse_glob};
+use farrier_protocol::assignment::{MAX_GRANTS, MAX_NAME_BYTES, MAX_RUN_BYTES, MAX_TARGET_BYTES};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use wasmparser::{Encoding, Parser, Payload};
 
 /// The version of `farrier:policy` this host speaks; it runs plugins built for the same `major.minor`.
 pub const WIT_VERSION: &str = "0.1.0";
-/// The world this host runs.
-pub const WORLD: &str = "applicability";
 /// The custom section that holds the manifest, as JSON.
 const SECTION: &str = "farrier-manifest";
 /// Bytes of the manifest, at most.
 const MAX_MANIFEST_BYTES: usize = 16 << 10;
 /// Bytes of the description and of the license, at most.
 const MAX_DESCRIPTION_BYTES: usize = 1 << 10;
+
+/// The worlds this host runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum World {
+    /// Facts in, answers out.
+    Applicability,
+    /// Changes the endpoint, as far as it is granted.
+    Installer,
+}
+
+impl World {
+    /// All worlds.
+    pub const ALL: [Self; 2] = [Self::Applicability, Self::Installer];
+
+    /// Its name in manifests and in `wit/`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applicability => "applicability",
+            Self::Installer => "installer",
+        }
+    }
+}
+
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
 
 /// What a plugin says of itself, and what it asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,11 +57,17 @@ pub struct Manifest {
     pub license: String,
     /// The version of `farrier:policy` it was built for.
     pub wit: String,
-    /// The world it is for: `applicability`.
+    /// The world it is for: `applicability` or `installer`. What else there may be one day is kept as it is.
     pub world: String,
     /// The files it asks for: globs over the endpoint's root.
     #[serde(default)]
     pub read: Vec<String>,
+    /// The files it asks to write, if it is an installer: globs over the endpoint's root.
+    #[serde(default)]
+    pub write: Vec<String>,
+    /// The programs it asks to run, if it is an installer: [`RunGrant`]s.
+    #[serde(default)]
+    pub run: Vec<String>,
 }
 
 /// Why a component has no readable manifest.
@@ -84,13 +119,19 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Whether this host can run the plugin; if not, the reason in words.
+    /// The world it is for, if this host knows it.
+    #[must_use]
+    pub fn known_world(&self) -> Option<World> {
+        World::ALL.into_iter().find(|world| world.as_str() == self.world)
+    }
+
+    /// Whether this host can run the plugin in this world; if not, the reason in words.
     ///
     /// # Errors
     /// When it is for another world or for another version of `farrier:policy`.
-    pub fn check_runs_here(&self) -> Result<(), String> {
-        if self.world != WORLD {
-            return Err(format!("it is for the world `{}`, and this host runs `{WORLD}`", self.world));
+    pub fn check_runs_in(&self, world: World) -> Result<(), String> {
+        if self.known_world() != Some(world) {
+            return Err(format!("it is for the world `{}`, and here it would have to run in `{world}`", self.world));
         }
         if major_minor(&self.wit) != major_minor(WIT_VERSION) {
             return Err(format!("it was built for farrier:policy {}, and this host has {WIT_VERSION}", self.wit));
@@ -114,14 +155,44 @@ impl Manifest {
                 return Err(field(name, format!("is not a line of 1 to {most} bytes")));
             }
         }
-        if self.read.len() > MAX_GRANTS {
-            return Err(field("read", format!("asks for {} grants, more than {MAX_GRANTS}", self.read.len())));
-        }
-        for glob in &self.read {
-            check_glob(glob).map_err(|problem| field("read", problem))?;
+        check_grants("read", &self.read, check_glob)?;
+        check_grants("write", &self.write, check_glob)?;
+        check_grants("run", &self.run, check_run)?;
+        let effects = [("write", &self.write), ("run", &self.run)];
+        if let Some((name, _)) = effects.into_iter().find(|(_, grants)| !grants.is_empty())
+            && self.known_world() == Some(World::Applicability)
+        {
+            return Err(field(name, "asks for what no plugin of the world `applicability` gets".to_owned()));
         }
         Ok(())
     }
+
+    /// One for tests.
+    #[cfg(test)]
+    pub(crate) fn sample() -> Self {
+        Self {
+            name: "dpkg".to_owned(),
+            version: "1.0.0".to_owned(),
+            description: "A test.".to_owned(),
+            license: "Apache-2.0".to_owned(),
+            wit: "0.1.0".to_owned(),
+            world: "installer".to_owned(),
+            read: Vec::new(),
+            write: Vec::new(),
+            run: Vec::new(),
+        }
+    }
+}
+
+fn check_grants(
+    name: &'static str,
+    grants: &[String],
+    check: impl Fn(&str) -> Result<(), String>,
+) -> Result<(), ManifestError> {
+    if grants.len() > MAX_GRANTS {
+        return Err(field(name, format!("asks for {} grants, more than {MAX_GRANTS}", grants.len())));
+    }
+    grants.iter().try_for_each(|grant| check(grant).map_err(|problem| field(name, problem)))
 }
 
 fn field(field: &'static str, problem: String) -> ManifestError {
@@ -132,7 +203,16 @@ fn check_glob(glob: &str) -> Result<(), String> {
     if glob.len() > MAX_TARGET_BYTES {
         return Err(format!("has a glob of {} bytes, more than {MAX_TARGET_BYTES}", glob.len()));
     }
-    crate::grants::parse_glob(glob).map(drop)
+    parse_glob(glob).map(drop)
+}
+
+fn check_run(line: &str) -> Result<(), String> {
+    if line.len() > MAX_RUN_BYTES {
+        return Err(format!("has a line of {} bytes, more than {MAX_RUN_BYTES}", line.len()));
+    }
+    RunGrant::parse(line)
+        .map(drop)
+        .map_err(|error| format!("has `{}`, which is no grant: {error}", line.escape_default()))
 }
 
 // "0.1.7" -> ("0", "1"): before 1.0 the minor version is the one that breaks.
@@ -186,7 +266,7 @@ mod tests {
     fn a_manifest_is_read_without_compiling() {
         let manifest = Manifest::read(&component(MANIFEST)).unwrap();
         assert_eq!((manifest.name.as_str(), manifest.read.len()), ("dpkg", 1));
-        assert_eq!(manifest.check_runs_here(), Ok(()));
+        assert_eq!(manifest.check_runs_in(World::Applicability), Ok(()));
     }
 
     #[test]
@@ -220,9 +300,33 @@ mod tests {
 
     #[test]
     fn a_plugin_for_another_world_or_version_says_so() {
-        let runs = |from, to| Manifest::read(&component(&MANIFEST.replace(from, to))).unwrap().check_runs_here();
+        let manifest = |from, to| Manifest::read(&component(&MANIFEST.replace(from, to))).unwrap();
+        let runs = |from, to| manifest(from, to).check_runs_in(World::Applicability);
         assert_eq!(runs("\"0.1.0\"", "\"0.1.9\""), Ok(()));
         assert!(runs("\"0.1.0\"", "\"0.2.0\"").unwrap_err().contains("built for farrier:policy 0.2.0"));
         assert!(runs("applicability", "installer").unwrap_err().contains("the world `installer`"));
+        assert!(runs("applicability", "inventory").unwrap_err().contains("the world `inventory`"));
+        let installer = manifest("applicability", "installer");
+        assert_eq!(installer.check_runs_in(World::Installer), Ok(()));
+        assert!(manifest("\"1.0.0\"", "\"1.0.0\"").check_runs_in(World::Installer).is_err());
+    }
+
+    #[test]
+    fn only_an_installer_asks_for_effects_and_only_for_grants_that_are_some() {
+        let with = |world: &str, field: &str| {
+            let text = MANIFEST.replace("applicability", world).replace("\"read\"", &format!("{field},\"read\""));
+            Manifest::read(&component(&text)).map(drop).map_err(|error| error.to_string())
+        };
+        let (write, run) = (r#""write":["/opt/**"]"#, r#""run":["/usr/bin/dpkg --install {blob}..."]"#);
+        for field in [write, run] {
+            assert_eq!(with("installer", field), Ok(()));
+            assert!(with("applicability", field).unwrap_err().contains("no plugin of the world `applicability` gets"));
+        }
+        let error = with("installer", r#""run":["dpkg -i"]"#).unwrap_err();
+        assert_eq!(
+            error,
+            "the manifest's `run` has `dpkg -i`, which is no grant: at character 1: `dpkg` is not an absolute path"
+        );
+        assert!(with("installer", r#""write":["opt"]"#).is_err());
     }
 }

@@ -2,17 +2,18 @@
 
 use crate::cache::ArtefactCache;
 use crate::compile::{Artefact, CompileError, Compiler};
+use crate::endpoint::Endpoint;
 use crate::engine::{MEMORY_RESERVATION_BYTES, Profile, SharedTicker};
-use crate::facts::Endpoint;
 use crate::grants::Grants;
+use crate::install::{self, InstallerPlugin, InstallerPre};
 use crate::limits::Limits;
-use crate::manifest::{Manifest, ManifestError};
+use crate::manifest::{Manifest, ManifestError, World};
 use crate::scan::Scan;
-use crate::world::{ApplicabilityPre, EXPORT, IMPORTS, State, linker};
+use crate::world::{self, ApplicabilityPre, State};
 use farrier_protocol::Digest;
 use std::sync::Arc;
 use wasmtime::Engine;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 
 /// A component host: one engine, one set of limits.
 #[derive(Clone)]
@@ -25,7 +26,10 @@ pub(crate) struct Host {
     pub(crate) engine: Engine,
     pub(crate) limits: Limits,
     pub(crate) ticker: SharedTicker,
-    linker: Linker<State>,
+    /// What an applicability plugin finds: nothing in it has an effect.
+    applicability: Linker<State>,
+    /// What an installer plugin finds.
+    installer: Linker<install::State>,
     profile: Profile,
 }
 
@@ -59,17 +63,30 @@ pub enum LoadError {
     Compile(#[from] CompileError),
     /// It wants something that no plugin of its world gets.
     #[error(
-        "the plugin imports `{0}`, which is not in the world `applicability` (its only imports are {list}); build it \
+        "the plugin imports `{import}`, which is not in the world `{world}` (its only imports are {list}); build it \
          with farrier-plugin-sdk and without WASI",
-        list = IMPORTS.join(", ")
+        list = imports(*world).join(", ")
     )]
-    Import(String),
+    Import {
+        /// The world.
+        world: World,
+        /// What it wants.
+        import: String,
+    },
     /// It lacks what makes it a plugin.
-    #[error("the plugin does not export `{EXPORT}`, which every plugin of the world `applicability` has to")]
-    Export,
+    #[error("the plugin does not export `{}`, which every plugin of the world `{world}` has to", export(*world))]
+    Export {
+        /// The world.
+        world: World,
+    },
     /// It has the right imports and exports by name, but not as they are.
-    #[error("the plugin does not fit the world `applicability`: {0}")]
-    Mismatch(String),
+    #[error("the plugin does not fit the world `{world}`: {problem}")]
+    Mismatch {
+        /// The world.
+        world: World,
+        /// What does not fit.
+        problem: String,
+    },
     /// The engine itself failed.
     #[error("the engine failed: {0}")]
     Engine(String),
@@ -88,8 +105,10 @@ impl Runtime {
             )));
         }
         let engine = profile.running_engine(limits.wasm_stack_bytes).map_err(|error| engine_error(&error))?;
-        let linker = linker(&engine).map_err(|error| engine_error(&error))?;
-        Ok(Self { host: Arc::new(Host { engine, limits, ticker: SharedTicker::default(), linker, profile }) })
+        let applicability = world::linker(&engine).map_err(|error| engine_error(&error))?;
+        let installer = install::linker(&engine).map_err(|error| engine_error(&error))?;
+        let ticker = SharedTicker::default();
+        Ok(Self { host: Arc::new(Host { engine, limits, ticker, applicability, installer, profile }) })
     }
 
     /// The limits of every guest.
@@ -98,22 +117,50 @@ impl Runtime {
         &self.host.limits
     }
 
-    /// Loads a plugin, from the cache if it is there, else by compiling it.
+    /// Loads an applicability plugin, from the cache if it is there, else by compiling it.
     ///
     /// The component has to be authentic: its digest in the repository is for the caller to check.
     ///
     /// # Errors
     /// When it is not a plugin that this host can run.
     pub fn load(&self, component: &[u8], cache: &ArtefactCache, compiler: &Compiler) -> Result<Plugin, LoadError> {
+        let world = World::Applicability;
+        let (manifest, component) = self.prepare(world, component, cache, compiler)?;
+        let linked = self.link(world, &self.host.applicability, &component, ApplicabilityPre::new)?;
+        Ok(Plugin { host: Arc::clone(&self.host), world: linked, manifest: Arc::new(manifest) })
+    }
+
+    /// Loads an installer plugin, as [`Runtime::load`] loads an applicability plugin.
+    ///
+    /// # Errors
+    /// When it is not an installer that this host can run.
+    pub fn load_installer(
+        &self,
+        component: &[u8],
+        cache: &ArtefactCache,
+        compiler: &Compiler,
+    ) -> Result<InstallerPlugin, LoadError> {
+        let world = World::Installer;
+        let (manifest, component) = self.prepare(world, component, cache, compiler)?;
+        let linked = self.link(world, &self.host.installer, &component, InstallerPre::new)?;
+        Ok(InstallerPlugin::new(Arc::clone(&self.host), linked, manifest))
+    }
+
+    /// The manifest and the compiled component of a plugin for this world.
+    fn prepare(
+        &self,
+        world: World,
+        component: &[u8],
+        cache: &ArtefactCache,
+        compiler: &Compiler,
+    ) -> Result<(Manifest, Component), LoadError> {
         let (bytes, limit) = (component.len(), self.host.limits.component_bytes);
         if bytes > limit {
             return Err(LoadError::TooLarge { bytes, limit });
         }
         let manifest = Manifest::read(component)?;
-        manifest.check_runs_here().map_err(LoadError::OtherWorld)?;
-        let component = self.cached_or_compiled(component, cache, compiler)?;
-        let world = self.link(&component)?;
-        Ok(Plugin { host: Arc::clone(&self.host), world, manifest: Arc::new(manifest) })
+        manifest.check_runs_in(world).map_err(LoadError::OtherWorld)?;
+        Ok((manifest, self.cached_or_compiled(component, cache, compiler)?))
     }
 
     fn cached_or_compiled(
@@ -138,17 +185,40 @@ impl Runtime {
         Ok(component)
     }
 
-    fn link(&self, component: &Component) -> Result<ApplicabilityPre<State>, LoadError> {
-        let Host { engine, linker, .. } = &*self.host;
-        let world = component.component_type();
-        if let Some((name, _)) = world.imports(engine).find(|(name, _)| !IMPORTS.contains(&without_version(name))) {
-            return Err(LoadError::Import(name.to_owned()));
+    /// Links a component of this world, whose linker holds what the world has and nothing else.
+    fn link<T: 'static, P>(
+        &self,
+        world: World,
+        linker: &Linker<T>,
+        component: &Component,
+        typed: impl FnOnce(InstancePre<T>) -> wasmtime::Result<P>,
+    ) -> Result<P, LoadError> {
+        let (engine, known, wanted) = (&self.host.engine, imports(world), export(world));
+        let found = component.component_type();
+        if let Some((name, _)) = found.imports(engine).find(|(name, _)| !known.contains(&without_version(name))) {
+            return Err(LoadError::Import { world, import: name.to_owned() });
         }
-        if !world.exports(engine).any(|(name, _)| without_version(name) == EXPORT) {
-            return Err(LoadError::Export);
+        if !found.exports(engine).any(|(name, _)| without_version(name) == wanted) {
+            return Err(LoadError::Export { world });
         }
-        let mismatch = |error: wasmtime::Error| LoadError::Mismatch(format!("{error:#}"));
-        ApplicabilityPre::new(linker.instantiate_pre(component).map_err(mismatch)?).map_err(mismatch)
+        let mismatch = |error: wasmtime::Error| LoadError::Mismatch { world, problem: format!("{error:#}") };
+        typed(linker.instantiate_pre(component).map_err(mismatch)?).map_err(mismatch)
+    }
+}
+
+/// The interfaces a plugin of this world may import, without their version.
+fn imports(world: World) -> &'static [&'static str] {
+    match world {
+        World::Applicability => &world::IMPORTS,
+        World::Installer => &install::IMPORTS,
+    }
+}
+
+/// The interface it has to export, without its version.
+fn export(world: World) -> &'static str {
+    match world {
+        World::Applicability => world::EXPORT,
+        World::Installer => install::EXPORT,
     }
 }
 

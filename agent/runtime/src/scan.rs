@@ -1,7 +1,8 @@
 //! A scan: questions to one guest, each answered within the limits or not at all.
 
+use crate::endpoint::Endpoint;
 use crate::engine::{TICK_MILLISECONDS, Ticker};
-use crate::facts::{Endpoint, Facts};
+use crate::facts::Facts;
 use crate::failure::{Call, ScanError};
 use crate::grants::Grants;
 use crate::limits::{LimitExceeded, Limits};

@@ -3,10 +3,10 @@
 use crate::facts::Facts;
 use crate::limits::{InstanceMeter, Limits};
 use crate::log::GuestLog;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{HasData, Linker};
 use wasmtime::{Engine, Store};
 
-mod bindings {
+pub(crate) mod bindings {
     wasmtime::component::bindgen!({
         path: "../../wit",
         world: "applicability",
@@ -48,11 +48,27 @@ impl State {
     }
 }
 
-impl types::Host for State {}
+impl types::Host for Facts {}
+
+/// Facts, as linkers find them.
+pub(crate) struct HasFacts;
+
+impl HasData for HasFacts {
+    type Data<'a> = &'a mut Facts;
+}
+
+/// The log, as linkers find it.
+pub(crate) struct HasLog;
+
+impl HasData for HasLog {
+    type Data<'a> = &'a mut GuestLog;
+}
 
 /// Links what [`IMPORTS`] names.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    Applicability::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    types::add_to_linker::<_, HasFacts>(&mut linker, |state: &mut State| &mut state.facts)?;
+    facts::add_to_linker::<_, HasFacts>(&mut linker, |state: &mut State| &mut state.facts)?;
+    log::add_to_linker::<_, HasLog>(&mut linker, |state: &mut State| &mut state.log)?;
     Ok(linker)
 }

@@ -259,24 +259,24 @@ fn tables_are_bounded(profile: Profile) {
 
 fn a_missing_interface_is_named(profile: Profile) {
     let error = refusal(profile, &wat("missing-export"));
-    assert!(matches!(error, LoadError::Export), "{error}");
+    assert!(matches!(error, LoadError::Export { .. }), "{error}");
     assert!(error.to_string().contains("`farrier:policy/compliance`"), "{error}");
 }
 
 fn a_missing_function_is_named(profile: Profile) {
     let error = refusal(profile, &wat("missing-function"));
-    assert!(matches!(error, LoadError::Mismatch(_)), "{error}");
+    assert!(matches!(error, LoadError::Mismatch { .. }), "{error}");
     assert!(error.to_string().contains("[method]scan.explain"), "{error}");
 }
 
 fn an_unknown_import_is_refused_by_name(profile: Profile) {
     let error = refusal(profile, &wat("unknown-import"));
-    assert!(matches!(&error, LoadError::Import(name) if name == "farrier:policy/process@0.1.0"), "{error}");
+    assert!(matches!(&error, LoadError::Import { import, .. } if import == "farrier:policy/process@0.1.0"), "{error}");
 }
 
 fn wasi_is_refused_by_name(profile: Profile) {
     let error = refusal(profile, &wat("wasi-import"));
-    assert!(matches!(&error, LoadError::Import(name) if name.starts_with("wasi:")), "{error}");
+    assert!(matches!(&error, LoadError::Import { import, .. } if import.starts_with("wasi:")), "{error}");
     assert!(error.to_string().contains("without WASI"), "{error}");
 }
 
@@ -352,8 +352,8 @@ fn an_interface_of_the_right_name_with_another_function_is_refused() {
     let import = "(component\n  (import \"farrier:policy/facts@0.1.0\" (instance (export \"run\" (func))))";
     let text = stage::wat_text("honest").replacen("(component", import, 1);
     let error = refusal(Profile::Native, &::wat::parse_str(text).unwrap());
-    assert!(matches!(error, LoadError::Mismatch(_)), "{error}");
+    assert!(matches!(error, LoadError::Mismatch { .. }), "{error}");
     assert!(error.to_string().contains("`run`"), "{error}");
     let text = stage::wat_text("honest").replace("farrier:policy/compliance@0.1.0", "farrier:policy/other@0.1.0");
-    assert!(matches!(refusal(Profile::Native, &::wat::parse_str(text).unwrap()), LoadError::Export));
+    assert!(matches!(refusal(Profile::Native, &::wat::parse_str(text).unwrap()), LoadError::Export { .. }));
 }

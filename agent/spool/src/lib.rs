@@ -1,9 +1,10 @@
-//! Power-fail-safe storage of the agent: what of a scan was recorded, which state messages the site has not acknowledged
-//! yet, and the version floors.
+//! Power-fail-safe storage of the agent: what of a scan was recorded, how far each installation is, which state
+//! messages the site has not acknowledged yet, and the version floors.
 //!
-//! The [`Spool`] is one redb file; every change of it is one durable transaction, so a scan and its messages are kept
-//! together or not at all. The [`Floors`] are a small file of their own: they outlive a damaged spool. This crate knows
-//! neither network nor clock, and what a record means is the agent's core to say.
+//! The [`Spool`] is one redb file; every change of it is one durable transaction, so a scan or a step of an
+//! installation and its messages are kept together or not at all. The [`Floors`] are a small file of their own: they
+//! outlive a damaged spool. This crate knows neither network nor clock, and what a record or a job means is the agent's
+//! core to say.
 
 #![warn(missing_docs)]
 
@@ -17,4 +18,4 @@ pub use batch::Batch;
 pub use error::SpoolError;
 pub use floors::{Floors, FloorsError};
 pub use replace::replace_file;
-pub use spool::{Acknowledgement, Blob, MAX_OUTBOX_MESSAGES, Record, Recording, Spool, Stream};
+pub use spool::{Acknowledgement, Blob, Job, JobKey, MAX_OUTBOX_MESSAGES, Record, Recording, Spool, Stream};

@@ -4,7 +4,7 @@ use crate::SpoolError;
 use crate::batch::{Batch, BatchBuilder};
 use crate::replace::{sync_folder, with_suffix};
 use farrier_protocol::state_message::{MAX_MESSAGES, StateMessage};
-use farrier_protocol::{ClientId, UpdateId};
+use farrier_protocol::{ClientId, DeploymentId, UpdateId};
 use redb::{
     Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageBackend, TableDefinition,
     WriteTransaction,
@@ -24,6 +24,9 @@ const MAX_UNUSED_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What was reported of each update that is not `NotRequired`.
 const RECORDS: TableDefinition<'_, &[u8; UpdateId::LENGTH], &[u8]> = TableDefinition::new("records");
+/// The journal of installations: what there is to know of each update of each deployment.
+const JOBS: TableDefinition<'_, (&[u8; DeploymentId::LENGTH], &[u8; UpdateId::LENGTH]), &[u8]> =
+    TableDefinition::new("jobs");
 /// Encoded messages by serial, until the site acknowledges them.
 const OUTBOX: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("outbox");
 /// The stream, its owner and the blobs.
@@ -40,6 +43,8 @@ pub enum Blob {
     Index,
     /// The inventory as last reported.
     Inventory,
+    /// The facts for collections as last reported.
+    Facts,
     /// The last scan's result as reported.
     Scan,
 }
@@ -50,6 +55,7 @@ impl Blob {
             Self::Assignment => "assignment",
             Self::Index => "index",
             Self::Inventory => "inventory",
+            Self::Facts => "facts",
             Self::Scan => "scan",
         }
     }
@@ -86,11 +92,19 @@ pub enum Acknowledgement {
 /// The record of an update, as it was given.
 pub type Record = (UpdateId, Box<[u8]>);
 
-/// What one scan leaves behind.
+/// What a job is about: an update of a deployment.
+pub type JobKey = (DeploymentId, UpdateId);
+
+/// A job, as it was given.
+pub type Job = (JobKey, Box<[u8]>);
+
+/// What a scan, or a step of an installation, leaves behind.
 #[derive(Debug, Default)]
 pub struct Recording<'a> {
     /// New records; none removes one.
     pub records: &'a [(UpdateId, Option<Vec<u8>>)],
+    /// New jobs; none removes one.
+    pub jobs: &'a [(JobKey, Option<Vec<u8>>)],
     /// Changed blobs.
     pub blobs: &'a [(Blob, &'a [u8])],
 }
@@ -156,6 +170,27 @@ impl Spool {
         })
     }
 
+    /// The jobs, sorted by deployment and update.
+    ///
+    /// # Errors
+    /// When the disk fails or the content is damaged.
+    pub fn jobs(&self) -> Result<Vec<Job>, SpoolError> {
+        self.read(|transaction| {
+            let jobs = match transaction.open_table(JOBS) {
+                Ok(jobs) => jobs,
+                // The spool was made by an agent that could not install.
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                Err(error) => return Err(error.into()),
+            };
+            let entries = jobs.iter()?.map(|entry| {
+                let (key, job) = entry?;
+                let (deployment, update) = key.value();
+                Ok(((DeploymentId(*deployment), UpdateId(*update)), job.value().into()))
+            });
+            entries.collect()
+        })
+    }
+
     /// A blob, if it was ever stored.
     ///
     /// # Errors
@@ -180,10 +215,10 @@ impl Spool {
     /// # Errors
     /// When the disk fails.
     pub fn store(&self, blobs: &[(Blob, &[u8])]) -> Result<(), SpoolError> {
-        self.record(&Recording { records: &[], blobs }, [])
+        self.record(&Recording { blobs, ..Recording::default() }, [])
     }
 
-    /// Records a scan: its records, its blobs and the messages about it, all or none.
+    /// Records a scan or a step of an installation: records, jobs, blobs and the messages about them, all or none.
     ///
     /// # Errors
     /// When the disk fails.
@@ -198,6 +233,13 @@ impl Spool {
                 match record {
                     Some(record) => drop(records.insert(&update.0, record.as_slice())?),
                     None => drop(records.remove(&update.0)?),
+                }
+            }
+            let mut jobs = transaction.open_table(JOBS)?;
+            for ((deployment, update), job) in recording.jobs {
+                match job {
+                    Some(job) => drop(jobs.insert((&deployment.0, &update.0), job.as_slice())?),
+                    None => drop(jobs.remove((&deployment.0, &update.0))?),
                 }
             }
             let mut state = transaction.open_table(STATE)?;
@@ -221,15 +263,17 @@ impl Spool {
         })
     }
 
-    /// Forgets every record and begins a new stream, so that the next scan reports everything.
+    /// Forgets every record, but no job, and begins a new stream: `Reset`, then `messages`, which must say everything
+    /// about the jobs. The next scan reports the rest.
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn forget_records(&self, id: u64) -> Result<(), SpoolError> {
+    pub fn forget_records<'a>(&self, id: u64, messages: impl IntoIterator<Item = &'a [u8]>) -> Result<(), SpoolError> {
         self.write(|transaction| {
             transaction.delete_table(RECORDS)?;
             transaction.open_table(RECORDS)?;
-            begin_stream(transaction, id)
+            begin_stream(transaction, id)?;
+            queue(transaction, messages)
         })
     }
 
@@ -298,6 +342,7 @@ impl Spool {
         if spool.owner()? != Some(owner) {
             spool.write(|transaction| {
                 transaction.delete_table(RECORDS)?;
+                transaction.delete_table(JOBS)?;
                 transaction.delete_table(STATE)?;
                 transaction.open_table(RECORDS)?;
                 transaction.open_table(STATE)?.insert(OWNER, owner.as_bytes())?;

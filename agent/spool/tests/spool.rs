@@ -4,8 +4,8 @@
 mod site;
 
 use farrier_protocol::state_message::{MAX_BATCH_BYTES, MAX_MESSAGES, StateBatch, StateMessage};
-use farrier_protocol::{ClientId, UpdateId};
-use farrier_spool::{Acknowledgement, Blob, Recording, Spool, SpoolError, Stream};
+use farrier_protocol::{ClientId, DeploymentId, UpdateId};
+use farrier_spool::{Acknowledgement, Blob, JobKey, Recording, Spool, SpoolError, Stream};
 use site::{FIRST_STREAM, OWNER, Random, Site, assert_nothing_is_lost, step};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,46 @@ fn messages(count: usize, bytes: usize) -> Vec<Vec<u8>> {
 
 fn queue(spool: &Spool, messages: &[Vec<u8>]) {
     spool.record(&Recording::default(), messages.iter().map(Vec::as_slice)).unwrap();
+}
+
+/// A record, a job and a blob.
+fn something() -> Recording<'static> {
+    const RECORDS: &[(UpdateId, Option<Vec<u8>>)] = &[(UpdateId([1; 16]), Some(Vec::new()))];
+    const JOBS: &[(JobKey, Option<Vec<u8>>)] = &[((DeploymentId([2; 16]), UpdateId([1; 16])), Some(Vec::new()))];
+    Recording { records: RECORDS, jobs: JOBS, blobs: &[(Blob::Index, b"index")] }
+}
+
+#[test]
+fn jobs_are_kept_by_deployment_and_update_and_in_their_order() {
+    let (_folder, file) = folder();
+    let key = |deployment: u8, update: u8| (DeploymentId([deployment; 16]), UpdateId([update; 16]));
+    let spool = open(&file);
+    assert!(spool.jobs().unwrap().is_empty());
+    let jobs = [key(2, 1), key(1, 2), key(1, 1)].map(|key| (key, Some(vec![key.0.0[0], key.1.0[0]])));
+    spool.record(&Recording { jobs: &jobs, ..Recording::default() }, [b"three".as_slice()]).unwrap();
+    let changes = [(key(1, 1), None), (key(1, 2), Some(vec![9])), (key(7, 7), None)];
+    spool.record(&Recording { jobs: &changes, ..Recording::default() }, []).unwrap();
+    drop(spool);
+    let expected: [(JobKey, Box<[u8]>); 2] = [(key(1, 2), [9].into()), (key(2, 1), [2, 1].into())];
+    let spool = open(&file);
+    assert_eq!(spool.jobs().unwrap(), expected);
+    assert_eq!(spool.stream().unwrap().unsent(), 2, "Reset and the message stored with the jobs");
+}
+
+#[test]
+fn the_spool_of_an_agent_that_could_not_install_has_no_jobs() {
+    let (_folder, file) = folder();
+    drop(open(&file));
+    let database = redb::Database::open(&file).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let jobs = redb::TableDefinition::<(&[u8; 16], &[u8; 16]), &[u8]>::new("jobs");
+    transaction.delete_table(jobs).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let spool = open(&file);
+    assert!(spool.jobs().unwrap().is_empty());
+    spool.record(&something(), []).unwrap();
+    assert_eq!(spool.jobs().unwrap().len(), 1);
 }
 
 #[test]
@@ -95,11 +135,11 @@ fn an_acknowledgement_of_what_was_never_sent_is_foreign() {
 fn another_clients_spool_is_not_taken_over() {
     let (_folder, file) = folder();
     let spool = open(&file);
-    let record = (UpdateId([1; 16]), Some(vec![1]));
-    spool.record(&Recording { records: &[record], blobs: &[(Blob::Index, b"index")] }, []).unwrap();
+    spool.record(&something(), []).unwrap();
     drop(spool);
     let spool = Spool::open(&file, ClientId([2; 16]), 5).unwrap();
     assert!(spool.records().unwrap().is_empty());
+    assert!(spool.jobs().unwrap().is_empty());
     assert_eq!(spool.blob(Blob::Index).unwrap(), None);
     assert_eq!(spool.stream().unwrap().id, 5);
 }
@@ -108,13 +148,13 @@ fn another_clients_spool_is_not_taken_over() {
 fn forgotten_records_begin_a_new_stream() {
     let (_folder, file) = folder();
     let spool = open(&file);
-    spool
-        .record(&Recording { records: &[(UpdateId([1; 16]), Some(vec![1]))], blobs: &[(Blob::Index, b"index")] }, [])
-        .unwrap();
+    spool.record(&something(), []).unwrap();
     queue(&spool, &messages(9, 1));
-    spool.forget_records(5).unwrap();
+    let job: &[u8] = b"message about the job";
+    spool.forget_records(5, [job]).unwrap();
     assert!(spool.records().unwrap().is_empty());
-    assert_eq!(spool.stream().unwrap(), Stream { id: 5, next_serial: 2, acknowledged: 0 });
+    assert_eq!(spool.jobs().unwrap().len(), 1, "what is installed cannot be found out again by a scan");
+    assert_eq!(spool.stream().unwrap(), Stream { id: 5, next_serial: 3, acknowledged: 0 });
     assert_eq!(spool.blob(Blob::Index).unwrap().as_deref(), Some(&b"index"[..]));
 }
 

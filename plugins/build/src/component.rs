@@ -1,7 +1,7 @@
 //! Making a component of a core module.
 
 use crate::Workspace;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -32,6 +32,11 @@ struct Manifest {
     wit: String,
     world: String,
     read: Vec<String>,
+    /// Only an installer has these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    write: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    run: Vec<String>,
 }
 
 impl Component {
@@ -85,5 +90,11 @@ fn manifest(workspace: &Workspace, name: &str, version: &str) -> Result<Manifest
     let path = workspace.plugin(name).join("plugin.toml");
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let manifest: Manifest = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+    let has_effects = !manifest.write.is_empty() || !manifest.run.is_empty();
+    ensure!(
+        manifest.world == "installer" || !has_effects,
+        "{}: only a plugin of the world `installer` writes files or runs programs: take out `write` and `run`",
+        path.display()
+    );
     Ok(Manifest { version: version.to_owned(), ..manifest })
 }

@@ -44,14 +44,12 @@ impl Sources {
     pub fn of(workspace: &Workspace, name: &str) -> Result<Self> {
         let lock: Lock = read_toml(&workspace.root().join("Cargo.lock"))?;
         let guest = lock.find(&format!("farrier-plugin-{name}"))?;
-        let folders = folders(workspace)?;
+        let crates = crates(workspace)?;
         let mut files = files_below(&workspace.root().join("wit"))?;
         let mut lines: BTreeSet<String> = PROFILE.iter().map(ToString::to_string).collect();
-        for package in lock.closure(guest)? {
+        for package in lock.closure(guest, &crates)? {
             match (&package.source, &package.checksum) {
-                (None, _) => files.extend(guest_files(folders.get(&package.name).with_context(|| {
-                    format!("{} is not below plugins/: a plugin depends on the SDK and rule schemas only", package.name)
-                })?)?),
+                (None, _) => files.extend(guest_files(&crate_of(package, &crates)?.folder)?),
                 (Some(_), checksum) => {
                     let checksum = checksum.as_deref().unwrap_or_default();
                     lines.insert(format!("{} {} {checksum}", package.name, package.version));
@@ -78,15 +76,20 @@ impl Lock {
             .ok_or_else(|| anyhow!("Cargo.lock has no package {dependency}"))
     }
 
-    /// The package and all it depends on.
-    fn closure<'a>(&'a self, root: &'a Package) -> Result<Vec<&'a Package>> {
+    /// The package and all that is compiled into it: not what only its tests need.
+    fn closure<'a>(&'a self, root: &'a Package, crates: &BTreeMap<String, Crate>) -> Result<Vec<&'a Package>> {
         let mut packages = vec![root];
         let mut known = BTreeSet::from([(&root.name, &root.version)]);
         let mut at = 0;
         while let Some(package) = packages.get(at) {
+            let compiled = match package.source {
+                None => Some(&crate_of(package, crates)?.dependencies),
+                Some(_) => None,
+            };
             let dependencies = package.dependencies.iter().map(|dependency| self.find(dependency));
             for dependency in dependencies.collect::<Result<Vec<_>>>()? {
-                if known.insert((&dependency.name, &dependency.version)) {
+                let is_compiled = compiled.is_none_or(|compiled| compiled.contains(&dependency.name));
+                if is_compiled && known.insert((&dependency.name, &dependency.version)) {
                     packages.push(dependency);
                 }
             }
@@ -96,25 +99,54 @@ impl Lock {
     }
 }
 
+/// A crate of ours.
+struct Crate {
+    folder: PathBuf,
+    /// What is compiled into it. Cargo.lock does not tell it from what its tests need.
+    dependencies: BTreeSet<String>,
+}
+
+fn crate_of<'a>(package: &Package, crates: &'a BTreeMap<String, Crate>) -> Result<&'a Crate> {
+    crates.get(&package.name).with_context(|| {
+        format!("{} is not below plugins/: a plugin depends on the SDK and rule schemas only", package.name)
+    })
+}
+
 /// The crates below `plugins/` by name.
-fn folders(workspace: &Workspace) -> Result<BTreeMap<String, PathBuf>> {
+fn crates(workspace: &Workspace) -> Result<BTreeMap<String, Crate>> {
     #[derive(Deserialize)]
-    struct Crate {
+    struct Manifest {
         package: Name,
+        #[serde(default)]
+        dependencies: toml::Table,
+        #[serde(default)]
+        target: BTreeMap<String, Target>,
     }
     #[derive(Deserialize)]
     struct Name {
         name: String,
     }
-    let mut folders = BTreeMap::new();
+    #[derive(Deserialize)]
+    struct Target {
+        #[serde(default)]
+        dependencies: toml::Table,
+    }
+    let mut crates = BTreeMap::new();
     for entry in workspace.root().join("plugins").read_dir()? {
         let folder = entry?.path();
         if folder.join("Cargo.toml").exists() {
-            let found: Crate = read_toml(&folder.join("Cargo.toml"))?;
-            folders.insert(found.package.name, folder);
+            let manifest: Manifest = read_toml(&folder.join("Cargo.toml"))?;
+            let tables = manifest.target.into_values().map(|target| target.dependencies);
+            let dependencies = tables.chain([manifest.dependencies]).flatten().map(package_name).collect();
+            crates.insert(manifest.package.name, Crate { folder, dependencies });
         }
     }
-    Ok(folders)
+    Ok(crates)
+}
+
+/// The package of a dependency, which may go by another name.
+fn package_name((name, settings): (String, toml::Value)) -> String {
+    settings.get("package").and_then(toml::Value::as_str).map_or(name, str::to_owned)
 }
 
 /// What of a crate of ours is compiled.

@@ -1,17 +1,22 @@
-//! The rules of the `dpkg` plugin: how they are encoded, and Debian's version order, which decides them.
+//! What the `dpkg` plugins and the publisher share: how rules are encoded, Debian's version order, which decides them,
+//! the labels of packages, and the words in which dpkg states how far a package is installed.
 //!
 //! The publisher of a catalog encodes with [`RuleBuilder`], the plugin decodes with [`Rule`] without copying a byte.
-//! This crate knows no package state: what a rule means for an endpoint is the plugin's business.
+//! This crate reads no file: what a rule means for an endpoint is the plugin's business.
 #![no_std]
 
 extern crate alloc;
 
 mod decode;
 mod encode;
+mod label;
+mod status;
 mod version;
 
 pub use decode::{Binaries, DecodeError, Rule};
 pub use encode::{EncodeError, RuleBuilder, encode};
+pub use label::{Label, LabelError};
+pub use status::{Condition, Status, StatusError};
 pub use version::compare;
 
 /// Bytes of one encoded rule, at most: a rule and its length fit into a chunk of 64 KiB.

@@ -2,11 +2,10 @@
 
 use crate::{
     installed::{Installed, Package},
-    state_of,
-    status::Condition,
+    is_unfinished, state_of,
 };
 use alloc::{format, string::String, vec::Vec};
-use farrier_dpkg_rules::{Binary, Rule};
+use farrier_dpkg_rules::{Binary, Condition, Rule};
 use farrier_plugin_sdk::{ComplianceState, Finding};
 
 /// Packages that are named where none is installed, at most.
@@ -17,6 +16,7 @@ pub fn finding(installed: &Installed, binary: &Binary<'_>, package: &Package) ->
     let state = state_of(binary, package);
     let (have, offered) = (text(&package.version), text(binary.version));
     let reason = match state {
+        ComplianceState::Required if is_unfinished(binary, package) => [&have, " is there, but not finished", ""],
         ComplianceState::Required => [&have, " is older than ", &offered],
         ComplianceState::NotRequired => [&have, " is installed; only who chose its suite is offered ", &offered],
         ComplianceState::Installed | ComplianceState::Unknown => [&have, " is installed", ""],
@@ -24,8 +24,8 @@ pub fn finding(installed: &Installed, binary: &Binary<'_>, package: &Package) ->
     let mut detail = reason.concat();
     let remarks = [
         (package.architecture != installed.native(), installed.architecture_name(package.architecture)),
-        (package.condition != Condition::Installed, package.condition.as_str()),
-        (package.on_hold, "on hold"),
+        (package.status.condition != Condition::Installed, package.status.condition.as_str()),
+        (package.status.on_hold, "on hold"),
     ];
     for (_, remark) in remarks.iter().filter(|(applies, _)| *applies) {
         detail.extend([" (", remark, ")"]);

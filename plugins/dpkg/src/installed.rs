@@ -2,9 +2,10 @@
 
 use crate::{
     architectures::{self, Architecture, Seen},
-    status::{self, Condition, Stanza, StatusFile},
+    status::{self, Stanza, StatusFile},
 };
 use alloc::{borrow::ToOwned, boxed::Box, format, vec, vec::Vec};
+use farrier_dpkg_rules::Status;
 use farrier_plugin_sdk::{Error, Facts};
 
 /// An installed package.
@@ -14,8 +15,7 @@ pub struct Package {
     pub version: Box<[u8]>,
     /// The native one for a package of architecture `all`, as apt has it.
     pub architecture: Architecture,
-    pub condition: Condition,
-    pub on_hold: bool,
+    pub status: Status,
 }
 
 /// The installed packages of a client.
@@ -95,8 +95,7 @@ impl Package {
             name: stanza.package.as_slice().into(),
             version: stanza.version.as_slice().into(),
             architecture,
-            condition: stanza.condition,
-            on_hold: stanza.on_hold,
+            status: stanza.status,
         }
     }
 }

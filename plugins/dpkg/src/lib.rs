@@ -1,7 +1,8 @@
 //! Applicability of Debian packages: which software updates a system needs, from what dpkg says is installed.
 //!
 //! An update is required where apt would upgrade to it: an installed package of one of its binaries' name and
-//! architecture is older. A plugin of the world `applicability`: it reads four files and changes nothing.
+//! architecture is older; and where dpkg did not finish installing its very version. A plugin of the world
+//! `applicability`: it reads four files and changes nothing.
 #![no_std]
 
 extern crate alloc;
@@ -98,6 +99,9 @@ fn invalid(error: DecodeError) -> Error {
 
 /// What the binary of an update is to the installed package of its name and architecture.
 fn state_of(binary: &Binary<'_>, package: &Package) -> ComplianceState {
+    if is_unfinished(binary, package) {
+        return ComplianceState::Required;
+    }
     if compare(&package.version, binary.version).is_ge() {
         return ComplianceState::Installed;
     }
@@ -105,4 +109,10 @@ fn state_of(binary: &Binary<'_>, package: &Package) -> ComplianceState {
         Some(above) if !above.is_empty() && compare(&package.version, above).is_le() => ComplianceState::NotRequired,
         _ => ComplianceState::Required,
     }
+}
+
+/// Whether the package is what the update brings, left half done: its maintainer script failed, or a power cut came. Then
+/// it does not count as installed.
+fn is_unfinished(binary: &Binary<'_>, package: &Package) -> bool {
+    package.status.is_unfinished() && compare(&package.version, binary.version).is_eq()
 }

@@ -1,57 +1,10 @@
 //! The status file of dpkg, stanza by stanza.
 
 use alloc::{format, string::String, vec::Vec};
+use farrier_dpkg_rules::{Status, StatusError};
 use farrier_plugin_sdk::{Error, Facts, Lines};
 
 pub const PATH: &str = "/var/lib/dpkg/status";
-
-/// How far the installation of a package has come: the third word of its status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Condition {
-    /// Nothing of it is there.
-    NotInstalled,
-    /// Removed; its configuration files are left.
-    ConfigFiles,
-    /// Its installation was begun and not finished.
-    HalfInstalled,
-    /// Unpacked, not configured.
-    Unpacked,
-    /// Its configuration was begun and not finished.
-    HalfConfigured,
-    /// It waits for another package to run its triggers.
-    TriggersAwaited,
-    /// Its triggers are to be run.
-    TriggersPending,
-    /// All there.
-    Installed,
-}
-
-impl Condition {
-    const ALL: [Self; 8] = [
-        Self::Installed,
-        Self::ConfigFiles,
-        Self::NotInstalled,
-        Self::HalfInstalled,
-        Self::Unpacked,
-        Self::HalfConfigured,
-        Self::TriggersAwaited,
-        Self::TriggersPending,
-    ];
-
-    /// The word of dpkg.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotInstalled => "not-installed",
-            Self::ConfigFiles => "config-files",
-            Self::HalfInstalled => "half-installed",
-            Self::Unpacked => "unpacked",
-            Self::HalfConfigured => "half-configured",
-            Self::TriggersAwaited => "triggers-awaited",
-            Self::TriggersPending => "triggers-pending",
-            Self::Installed => "installed",
-        }
-    }
-}
 
 /// What a stanza says, as far as it matters here. A text that is not there is empty.
 #[derive(Debug)]
@@ -59,22 +12,22 @@ pub struct Stanza {
     pub package: Vec<u8>,
     pub version: Vec<u8>,
     pub architecture: Vec<u8>,
-    pub condition: Condition,
-    pub on_hold: bool,
+    /// dpkg takes a package without a status as not installed.
+    pub status: Status,
 }
 
 impl Stanza {
     /// Whether apt counts the package as installed, and so offers to upgrade it.
     pub fn is_installed(&self) -> bool {
-        !matches!(self.condition, Condition::NotInstalled | Condition::ConfigFiles) && !self.version.is_empty()
+        self.status.is_installed() && !self.version.is_empty()
     }
 
-    /// Makes it the stanza that says nothing: dpkg takes a package without a status as not installed.
+    /// Makes it the stanza that says nothing.
     fn clear(&mut self) {
         for text in [&mut self.package, &mut self.version, &mut self.architecture] {
             text.clear();
         }
-        (self.condition, self.on_hold) = (Condition::NotInstalled, false);
+        self.status = Status::NOT_INSTALLED;
     }
 }
 
@@ -87,7 +40,7 @@ pub struct StatusFile {
 impl StatusFile {
     pub fn open(facts: &dyn Facts) -> Result<Self, Error> {
         let (package, version, architecture) = (Vec::new(), Vec::new(), Vec::new());
-        let stanza = Stanza { package, version, architecture, condition: Condition::NotInstalled, on_hold: false };
+        let stanza = Stanza { package, version, architecture, status: Status::NOT_INSTALLED };
         Ok(Self { lines: facts.lines(PATH)?, stanza })
     }
 
@@ -136,7 +89,9 @@ fn read_field(stanza: &mut Stanza, line: &[u8]) -> Result<(), &'static str> {
         }
         Some(b'v') if field.eq_ignore_ascii_case(b"Version") => keep(&mut stanza.version, value),
         Some(b'a') if field.eq_ignore_ascii_case(b"Architecture") => keep(&mut stanza.architecture, value),
-        Some(b's') if field.eq_ignore_ascii_case(b"Status") => read_status(stanza, value)?,
+        Some(b's') if field.eq_ignore_ascii_case(b"Status") => {
+            stanza.status = Status::parse(value).map_err(StatusError::as_str)?;
+        }
         _ => {}
     }
     Ok(())
@@ -145,27 +100,4 @@ fn read_field(stanza: &mut Stanza, line: &[u8]) -> Result<(), &'static str> {
 fn keep(text: &mut Vec<u8>, value: &[u8]) {
     text.clear();
     text.extend_from_slice(value);
-}
-
-/// Three words: what is wanted, whether something is wrong, how far it has come.
-fn read_status(stanza: &mut Stanza, value: &[u8]) -> Result<(), &'static str> {
-    let mut words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let (Some(want), Some(flag), Some(condition), None) = (words.next(), words.next(), words.next(), words.next())
-    else {
-        return Err("the status is not three words");
-    };
-    if !is_one_of(want, &["install", "hold", "deinstall", "purge", "unknown"]) {
-        return Err("the first word of the status is unknown");
-    }
-    if !is_one_of(flag, &["ok", "reinstreq", "hold", "hold-reinstreq"]) {
-        return Err("the second word of the status is unknown");
-    }
-    let known = Condition::ALL.into_iter().find(|known| is_one_of(condition, &[known.as_str()]));
-    stanza.condition = known.ok_or("the third word of the status is unknown")?;
-    stanza.on_hold = want.eq_ignore_ascii_case(b"hold");
-    Ok(())
-}
-
-fn is_one_of(word: &[u8], known: &[&str]) -> bool {
-    known.iter().any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
 }

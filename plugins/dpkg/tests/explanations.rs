@@ -41,6 +41,11 @@ fn what_is_special_about_a_package_is_said() {
     ]);
     let detail = |architecture, name| findings(&root, architecture, &[binary(name, "2.0")]).remove(0).detail;
     assert_eq!(detail("amd64", "held"), "1.0 is older than 2.0 (on hold)");
+    let unfinished = bookworm(&[stanza("foo", "amd64", "2.0", "install ok half-configured")]);
+    assert_eq!(
+        findings(&unfinished, "amd64", &[binary("foo", "2.0")]),
+        [finding("foo", Required, "2.0 is there, but not finished (half-configured)")]
+    );
     assert_eq!(detail("amd64", "half"), "1.0 is older than 2.0 (half-installed)");
     assert_eq!(detail("i386", "foreign"), "1.0 is older than 2.0 (i386)");
     assert_eq!(detail("i386", "everything"), "1.0 is older than 2.0 (i386) (triggers-pending) (on hold)");

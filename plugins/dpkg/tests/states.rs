@@ -49,6 +49,18 @@ fn only_what_apt_counts_as_installed_is() {
 }
 
 #[test]
+fn what_dpkg_did_not_finish_does_not_count_as_installed() {
+    let state_if = |version: &str, status: &str| foo(&[stanza("foo", "amd64", version, status)]);
+    for status in ["ok half-installed", "ok unpacked", "ok half-configured", "reinstreq installed"] {
+        assert_eq!(state_if("2.0", &format!("install {status}")), Required, "{status}");
+    }
+    for word in ["triggers-awaited", "triggers-pending"] {
+        assert_eq!(state_if("2.0", &format!("install ok {word}")), Installed, "{word}: work for another package");
+    }
+    assert_eq!(state_if("3.0", "install ok half-configured"), Installed, "the newer update is what is not finished");
+}
+
+#[test]
 fn a_stanza_without_version_or_status_is_not_installed() {
     assert_eq!(foo(&["Package: foo\nStatus: install ok installed\nArchitecture: amd64\n\n".to_owned()]), NotRequired);
     assert_eq!(foo(&["Package: foo\nArchitecture: amd64\nVersion: 1.0\n\n".to_owned()]), NotRequired);

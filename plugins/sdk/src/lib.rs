@@ -1,8 +1,9 @@
 //! All a plugin author needs: implement [`Applicability`], name it in [`export!`], and test it natively against a
-//! [`FakeRoot`].
+//! [`FakeRoot`]; or implement [`Installer`], name it in [`export_installer!`], and test it against a [`FakeEndpoint`].
 //!
-//! A plugin answers one question, which software updates this client needs, from facts it may read. It cannot change
-//! anything, see the clock or the network, or reach what its manifest does not ask for. Build it with `cargo plugins`.
+//! An applicability plugin answers one question, which software updates this client needs, from facts it may read. It
+//! cannot change anything. An installer plugin installs them, through files and programs that it was granted. Neither sees
+//! the clock or the network, or reaches what its manifest does not ask for. Build them with `cargo plugins`.
 //!
 //! ```
 //! use farrier_plugin_sdk::{Applicability, ComplianceState, Error, Facts, FakeRoot, Finding};
@@ -43,6 +44,9 @@ extern crate std;
 
 mod facts;
 mod guest;
+mod host;
+mod installer;
+mod installer_guest;
 mod lines;
 pub mod log;
 mod os_release;
@@ -58,10 +62,14 @@ pub use bindings::farrier::policy::types::{ComplianceState, Error, Finding};
 pub use facts::{Facts, File};
 #[doc(hidden)]
 pub use guest::Guest;
+pub use host::{Blob, Command, Exit, Host, RestartKind};
+pub use installer::{Change, Entry, Installer, Options, Outcome, Selection, Update};
+#[doc(hidden)]
+pub use installer_guest::InstallerGuest;
 pub use lines::{Lines, MAX_LINE_BYTES};
 pub use os_release::OsRelease;
 #[cfg(not(target_arch = "wasm32"))]
-pub use testing::{FakeRoot, FolderRoot};
+pub use testing::{FakeBlob, FakeEndpoint, FakeRoot, FolderRoot, Ran};
 
 /// The examples of the author guide, compiled and run.
 #[cfg(doctest)]
@@ -80,6 +88,25 @@ pub mod bindings {
         default_bindings_module: "farrier_plugin_sdk::bindings",
         additional_derives: [PartialEq, Eq],
     });
+
+    /// The world of installers. What both worlds have is generated once, above; what a component does not use of either
+    /// is not linked into it.
+    pub mod installer {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            world: "installer",
+            pub_export_macro: true,
+            export_macro_name: "export_installer_component",
+            default_bindings_module: "farrier_plugin_sdk::bindings::installer",
+            additional_derives: [PartialEq, Eq],
+            additional_derives_ignore: ["argument", "command"],
+            with: {
+                "farrier:policy/types@0.1.0": crate::bindings::farrier::policy::types,
+                "farrier:policy/facts@0.1.0": crate::bindings::farrier::policy::facts,
+                "farrier:policy/log@0.1.0": crate::bindings::farrier::policy::log,
+            },
+        });
+    }
 }
 
 /// Which software updates does this client need?

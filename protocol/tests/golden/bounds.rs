@@ -1,12 +1,18 @@
 //! What is larger than its type allows does not even decode.
 
-use farrier_protocol::assignment::{MAX_CATALOGS, MAX_NAME_BYTES, MAX_PLUGINS, MAX_TARGET_BYTES};
+use farrier_protocol::assignment::{
+    Assessment, AssignedCatalog, AssignedDeployment, AssignedInstaller, AssignedPlugin, Assignment,
+    MAX_ASSIGNMENT_BYTES, MAX_CATALOGS, MAX_DEPLOYMENTS, MAX_GRANTS, MAX_INSTALLERS, MAX_NAME_BYTES, MAX_PLUGINS,
+    MAX_RUN_BYTES, MAX_TARGET_BYTES, MAX_WINDOWS, Schedule, Standing, Window, WindowKind, Windows,
+};
+use farrier_protocol::deployment::Moment;
+use farrier_protocol::enforcement::EnforcementState;
 use farrier_protocol::enrollment::EnrollmentRequest;
 use farrier_protocol::state_message::{
-    Finding, Inventory, MAX_BATCH_BYTES, MAX_DETAIL_BYTES, MAX_MESSAGES, MAX_SUBJECT_BYTES, MAX_TEXT_BYTES, ScanResult,
-    StateBatch, StateMessage, StateReply, bounded,
+    Enforcement, Facts, Finding, Inventory, MAX_BATCH_BYTES, MAX_DETAIL_BYTES, MAX_MESSAGES, MAX_SUBJECT_BYTES,
+    MAX_TAG_BYTES, MAX_TAGS, MAX_TEXT_BYTES, ScanResult, StateBatch, StateMessage, StateReply, bounded,
 };
-use farrier_protocol::{ComplianceState, UpdateId, decode, encode};
+use farrier_protocol::{ClientId, ComplianceState, DeploymentId, Digest, UpdateId, decode, encode};
 use serde::{Deserialize, Serialize};
 
 /// Whether `T` takes what a wider sender says.
@@ -50,7 +56,6 @@ fn one_element_too_many_is_refused() {
 
 #[test]
 fn an_assignment_is_bounded_in_every_direction() {
-    use farrier_protocol::assignment::{Assessment, MAX_GRANTS};
     type Plugin = (String, String, String, [u8; 32], Vec<String>);
     type Catalog = (String, String, String, [u8; 32]);
     let plugin = |name: usize, target: usize, grants: usize| -> Plugin {
@@ -73,10 +78,129 @@ fn an_assignment_is_bounded_in_every_direction() {
 }
 
 #[test]
+fn deployments_of_an_assignment_are_bounded_in_every_direction() {
+    let none = Vec::<u8>::new;
+    let assessment = ([0_u8; 16], 1_u64, 0_i64, (1_u32, 1_u32), none(), none());
+    let installer = |grants: usize, bytes: usize| {
+        let (read, write) = (vec!["/r"; grants], vec!["/w"; grants]);
+        ("n", "v", "t", [0_u8; 32], read, write, vec!["r".repeat(bytes); grants])
+    };
+    // A standing, a moment and a kind are the number of a variant and what is in it.
+    let deployment = |target: usize| ([0_u8; 16], "t".repeat(target), [0_u8; 32], 0_u8, (3_u8,), 0_u16);
+    let window = (0_u8, (0_u8, 0_i64), 0_u32);
+    let is_taken = |installers: Vec<_>, deployments: Vec<_>, windows: Vec<_>| {
+        takes::<Assignment>(&(&assessment, installers, deployments, (true, 0_i64, windows)))
+    };
+    let largest = installer(MAX_GRANTS, MAX_RUN_BYTES);
+    assert!(is_taken(
+        vec![largest; MAX_INSTALLERS],
+        vec![deployment(MAX_TARGET_BYTES); MAX_DEPLOYMENTS],
+        vec![window; MAX_WINDOWS]
+    ));
+    assert!(!is_taken(vec![installer(1, 1); MAX_INSTALLERS + 1], vec![], vec![]));
+    assert!(!is_taken(vec![installer(MAX_GRANTS + 1, 1)], vec![], vec![]));
+    assert!(!is_taken(vec![installer(1, MAX_RUN_BYTES + 1)], vec![], vec![]));
+    assert!(!is_taken(vec![], vec![deployment(1); MAX_DEPLOYMENTS + 1], vec![]));
+    assert!(!is_taken(vec![], vec![deployment(MAX_TARGET_BYTES + 1)], vec![]));
+    assert!(!is_taken(vec![], vec![], vec![window; MAX_WINDOWS + 1]));
+}
+
+#[test]
+fn facts_are_bounded_in_every_direction() {
+    let facts = |lengths: [usize; 3], tag: usize, tags: usize| {
+        let [os, release, time_zone] = lengths.map(|length| "x".repeat(length));
+        takes::<Facts>(&(os, release, time_zone, vec!["t".repeat(tag); tags]))
+    };
+    let fits = [64, 64, 48];
+    assert!(facts(fits, MAX_TAG_BYTES, MAX_TAGS));
+    for field in 0..3 {
+        let mut lengths = fits;
+        lengths[field] += 1;
+        assert!(!facts(lengths, 1, 1), "field {field}");
+    }
+    assert!(!facts(fits, MAX_TAG_BYTES + 1, 1));
+    assert!(!facts(fits, 1, MAX_TAGS + 1));
+}
+
+#[test]
+fn the_largest_assignment_fits_the_limit_of_its_bytes() {
+    let name = |byte: char| byte.to_string().repeat(MAX_TARGET_BYTES);
+    let grants = || [(); MAX_GRANTS].map(|()| bounded(&name('g'))).into_iter().collect();
+    let plugin = AssignedPlugin {
+        name: bounded(&name('n')),
+        version: bounded(&name('v')),
+        target: bounded(&name('t')),
+        digest: Digest([0xff; 32]),
+        read: grants(),
+    };
+    let catalog = AssignedCatalog {
+        plugin: bounded(&name('p')),
+        scope: bounded(&name('s')),
+        target: bounded(&name('t')),
+        digest: Digest([0xff; 32]),
+    };
+    let installer = AssignedInstaller {
+        name: bounded(&name('n')),
+        version: bounded(&name('v')),
+        target: bounded(&name('t')),
+        digest: Digest([0xff; 32]),
+        read: grants(),
+        write: grants(),
+        run: [(); MAX_GRANTS].map(|()| bounded(&"r".repeat(MAX_RUN_BYTES))).into_iter().collect(),
+    };
+    let deployment = AssignedDeployment {
+        deployment: DeploymentId([0xff; 16]),
+        target: bounded(&name('t')),
+        digest: Digest([0xff; 32]),
+        phase: u8::MAX,
+        standing: Standing::Planned { expected_at: Some(i64::MIN) },
+        retries: u16::MAX,
+    };
+    let window = Window { kind: WindowKind::BusinessHours, start: Moment::Local(i64::MIN), seconds: u32::MAX };
+    let assignment = Box::new(Assignment {
+        assessment: Assessment {
+            client: ClientId([0xff; 16]),
+            version: u64::MAX,
+            issued_at: i64::MIN,
+            schedule: Schedule { poll_seconds: u32::MAX, scan_seconds: u32::MAX },
+            plugins: vec![plugin; MAX_PLUGINS].into_iter().collect(),
+            catalogs: vec![catalog; MAX_CATALOGS].into_iter().collect(),
+        },
+        installers: vec![installer; MAX_INSTALLERS].into_iter().collect(),
+        deployments: vec![deployment; MAX_DEPLOYMENTS].into_iter().collect(),
+        windows: Windows {
+            limited: true,
+            known_until: i64::MIN,
+            windows: vec![window; MAX_WINDOWS].into_iter().collect(),
+        },
+    });
+    let bytes = encode(&*assignment).unwrap();
+    assert!(bytes.len() <= MAX_ASSIGNMENT_BYTES, "{} bytes", bytes.len());
+}
+
+#[test]
+fn the_largest_enforcement_fits_a_batch_as_often_as_a_batch_has_messages() {
+    let largest = Enforcement {
+        deployment: DeploymentId([0xff; 16]),
+        update: UpdateId([0xff; 16]),
+        state: EnforcementState::Cancelled,
+        since: i64::MIN,
+        installations: u16::MAX,
+        bytes_left: u64::MAX,
+        until: Some(i64::MIN),
+        reason: bounded(&"r".repeat(MAX_TEXT_BYTES)),
+    };
+    let message = encode(&StateMessage::Enforcement(Box::new(largest))).unwrap();
+    assert!(message.len() * MAX_MESSAGES <= MAX_BATCH_BYTES, "{} bytes", message.len());
+}
+
+#[test]
 fn an_unknown_variant_is_refused() {
-    assert!(decode::<StateMessage>(&[5]).is_err());
+    assert!(decode::<StateMessage>(&[7]).is_err());
+    assert!(decode::<EnforcementState>(&[13]).is_err());
     assert!(decode::<StateReply>(&[2]).is_err());
     assert!(decode::<ComplianceState>(&[4]).is_err());
+    assert!(decode::<Standing>(&[4]).is_err());
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! The wire, photographed: the bytes of every message, and of every variant with every field distinct.
 //!
 //! `golden.txt` is never edited, only added to. A message that encodes to other bytes than it did is a break of the
-//! protocol: agents in the field speak the old form. To add one, list it in `messages.rs`, run the test and append
-//! the lines it shows.
+//! protocol: agents in the field speak the old form. To add one, list it in `messages.rs` or `deployments.rs`, run the
+//! test and append the lines it shows.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bounds;
 mod chunks;
+mod deployments;
 mod messages;
 
 use messages::Golden;

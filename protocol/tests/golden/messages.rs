@@ -1,5 +1,6 @@
 //! One message of each kind, with fields that cannot be mistaken for each other.
 
+use crate::deployments;
 use farrier_protocol::assignment::{Assessment, AssignedCatalog, AssignedPlugin, Schedule};
 use farrier_protocol::catalog::{Catalog, Chunk, ChunkEntry};
 use farrier_protocol::enrollment::{EnrollmentReply, EnrollmentRequest, EnrollmentToken};
@@ -25,7 +26,7 @@ pub struct Golden {
     pub is_decoded_from: Check,
 }
 
-fn golden<T>(name: &'static str, message: T) -> Golden
+pub fn golden<T>(name: &'static str, message: T) -> Golden
 where
     T: Serialize + for<'a> Deserialize<'a> + PartialEq + Debug + 'static,
 {
@@ -39,11 +40,12 @@ where
 }
 
 pub fn all() -> Vec<Golden> {
-    [enrollment(), assignment(), states(), state_messages(), catalogs()].into_iter().flatten().collect()
+    let groups = [enrollment(), assignment(), states(), state_messages(), catalogs(), deployments::all()];
+    groups.into_iter().flatten().collect()
 }
 
 /// Bytes that count up from `first`: each field its own.
-fn bytes<const N: usize>(first: u8) -> [u8; N] {
+pub fn bytes<const N: usize>(first: u8) -> [u8; N] {
     std::array::from_fn(|index| first.wrapping_add(index as u8))
 }
 

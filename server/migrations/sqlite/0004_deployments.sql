@@ -19,9 +19,13 @@ CREATE TABLE collections (
     description TEXT NOT NULL,
     -- The query of a rule-based collection; none if it has only static and included members.
     query TEXT,
+    -- The shortest age that the query asks a last contact for, in seconds: a client that comes back after longer is
+    -- evaluated again. None if it asks for none.
+    contact_seconds INTEGER,
     -- 1: its definition changed since it was last evaluated for everybody.
     unevaluated INTEGER NOT NULL DEFAULT 1,
     created_at INTEGER NOT NULL,
+    -- Grows with every change of the definition, even within a second.
     changed_at INTEGER NOT NULL
 );
 INSERT INTO collections (id, name, description, query, unevaluated, created_at, changed_at)
@@ -33,6 +37,7 @@ CREATE TABLE collection_clients (
     client_id INTEGER NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
     PRIMARY KEY (collection_id, client_id)
 ) WITHOUT ROWID;
+CREATE INDEX collection_clients_client ON collection_clients (client_id);
 
 -- Other collections whose members are added (0 include) or taken away (1 exclude; it goes before everything else).
 CREATE TABLE collection_relations (
@@ -57,7 +62,7 @@ CREATE TABLE collection_due (
     collection_id INTEGER NOT NULL REFERENCES collections (id) ON DELETE CASCADE,
     client_id INTEGER NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
     due_at INTEGER NOT NULL,
-    PRIMARY KEY (collection_id, client_id)
+    PRIMARY KEY (client_id, collection_id)
 ) WITHOUT ROWID;
 CREATE INDEX collection_due_at ON collection_due (due_at);
 
@@ -135,7 +140,11 @@ CREATE TABLE deployments (
     -- Why it is paused or cancelled: an administrator, or the failure threshold, in words.
     status_reason TEXT NOT NULL,
     status_at INTEGER NOT NULL,
-    created_at INTEGER NOT NULL
+    created_at INTEGER NOT NULL,
+    -- 1: its clients, their states or its definition changed since its phases were last looked after.
+    unevaluated INTEGER NOT NULL DEFAULT 1,
+    -- Why it is not published, if it cannot be.
+    problem TEXT
 );
 CREATE INDEX deployments_update_group ON deployments (update_group_id);
 
@@ -155,10 +164,14 @@ CREATE TABLE deployment_phases (
     failure_percent INTEGER NOT NULL,
     deadline_after_seconds INTEGER,
     opened_at INTEGER,
+    -- When it opens if the phases before it go well, as far as that can be said.
+    expected_at INTEGER,
     -- When the success threshold was reached.
     succeeded_at INTEGER,
     -- When an administrator let the roll-out go on after this phase.
     approved_at INTEGER,
+    -- Failed clients that an administrator knew of who resumed the deployment: they do not pause it again.
+    accepted_failures INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (deployment_id, position)
 ) WITHOUT ROWID;
 
@@ -166,6 +179,8 @@ CREATE TABLE deployment_phases (
 CREATE TABLE deployment_clients (
     deployment_id INTEGER NOT NULL REFERENCES deployments (id) ON DELETE CASCADE,
     client_id INTEGER NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    -- Its place in the fleet, see farrier_protocol::deployment::bucket.
+    bucket INTEGER NOT NULL,
     phase INTEGER NOT NULL,
     retries INTEGER NOT NULL DEFAULT 0,
     -- The rolled up state of deployment_states; none before the client said anything. See EnforcementState.
@@ -231,9 +246,15 @@ CREATE TABLE contents (
 CREATE INDEX contents_state ON contents (state, retry_at);
 CREATE INDEX packages_sha256 ON packages (sha256);
 
+-- Installer plugins and policies of a publication, encoded.
+ALTER TABLE publications ADD COLUMN deployments BLOB;
+
 -- One row, 1: grows with everything that changes what clients are assigned, publications aside.
 CREATE TABLE assignment_version (
     id INTEGER PRIMARY KEY,
-    version INTEGER NOT NULL
+    version INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    -- Grows with everything that changes the policies.
+    deployed_version INTEGER NOT NULL
 );
-INSERT INTO assignment_version (id, version) VALUES (1, 0);
+INSERT INTO assignment_version (id, version, changed_at, deployed_version) VALUES (1, 0, 0, 0);

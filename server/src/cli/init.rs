@@ -1,7 +1,8 @@
 //! `farrier init`: a configuration to start from.
 
 use crate::config::{
-    self, Config, ConsoleConfig, DatabaseConfig, ManagementPointConfig, SoftwareUpdatePointConfig, SuiteConfig,
+    self, Config, ConsoleConfig, ContentConfig, DatabaseConfig, ManagementPointConfig, SoftwareUpdatePointConfig,
+    SuiteConfig,
 };
 use crate::identity::{self, SiteIdentity};
 use crate::sync::debian::apt_sources;
@@ -56,6 +57,7 @@ pub(super) fn run(file: &Path, options: Options) -> anyhow::Result<()> {
             scan_every: SignedDuration::from_hours(6),
         },
         console: ConsoleConfig { listen: options.console },
+        content: ContentConfig::default(),
         software_update_point: SoftwareUpdatePointConfig { suites, ..SoftwareUpdatePointConfig::default() },
     };
     config.check().map_err(anyhow::Error::msg)?;

@@ -2,11 +2,17 @@
 //!
 //! The commands open the same database as the running site; what they write there, the site's roles find and act on.
 
+mod collection;
+mod deployment;
+mod group;
 mod init;
+mod rule;
 mod serve;
 mod status;
 mod sync;
+mod template;
 mod token;
+mod window;
 
 use crate::config::Config;
 use crate::database::Database;
@@ -46,6 +52,24 @@ enum Command {
     /// Manage enrolment tokens.
     #[command(subcommand)]
     Token(token::Command),
+    /// Manage collections.
+    #[command(subcommand)]
+    Collection(collection::Command),
+    /// Manage maintenance windows and business hours.
+    #[command(subcommand)]
+    Window(window::Command),
+    /// Manage update groups.
+    #[command(subcommand)]
+    Group(group::Command),
+    /// Manage deployments.
+    #[command(subcommand)]
+    Deployment(deployment::Command),
+    /// Manage automatic deployment rules.
+    #[command(subcommand)]
+    Rule(rule::Command),
+    /// Manage templates of deployments.
+    #[command(subcommand)]
+    Template(template::Command),
     /// Show the compliance of all clients.
     Status(status::Options),
 }
@@ -71,6 +95,12 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve => serve::run(Config::load(&cli.config)?).await,
         Command::Sync(command) => sync::run(&Config::load(&cli.config)?, command).await,
         Command::Token(command) => token::run(&Config::load(&cli.config)?, command).await,
+        Command::Collection(command) => collection::run(&Config::load(&cli.config)?, command).await,
+        Command::Window(command) => window::run(&Config::load(&cli.config)?, command).await,
+        Command::Group(command) => group::run(&Config::load(&cli.config)?, command).await,
+        Command::Deployment(command) => deployment::run(&Config::load(&cli.config)?, command).await,
+        Command::Rule(command) => rule::run(&Config::load(&cli.config)?, command).await,
+        Command::Template(command) => template::run(&Config::load(&cli.config)?, command).await,
         Command::Status(options) => status::run(&Config::load(&cli.config)?, &options).await,
     }
 }

@@ -55,13 +55,22 @@ pub(super) fn installed_share(counts: &StateCounts) -> Option<f64> {
     (applicable > 0).then(|| counts.installed as f64 * 100.0 / applicable as f64)
 }
 
-/// Shares with the class they are drawn in and the label they are read by.
-#[allow(clippy::cast_precision_loss)]
+/// Shares with the class they are drawn in and the label they are read by; what is there is seen, however small.
 pub(super) fn chart(shares: &[(&'static str, &'static str, i64)]) -> Chart {
+    drawn(shares, LEAST_SHARE)
+}
+
+/// The same in exact proportion.
+pub(super) fn exact(shares: &[(&'static str, &'static str, i64)]) -> Chart {
+    drawn(shares, 0.0)
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn drawn(shares: &[(&'static str, &'static str, i64)], least: f64) -> Chart {
     let total: i64 = shares.iter().map(|(_, _, count)| count).sum();
     let share = |count: i64| count as f64 * 100.0 / total.max(1) as f64;
     let drawn: Vec<f64> =
-        shares.iter().map(|(_, _, count)| if *count > 0 { share(*count).max(LEAST_SHARE) } else { 0.0 }).collect();
+        shares.iter().map(|(_, _, count)| if *count > 0 { share(*count).max(least) } else { 0.0 }).collect();
     let scale = 100.0 / drawn.iter().sum::<f64>().max(f64::MIN_POSITIVE);
     let mut start = 0.0;
     let mut segments = Vec::new();

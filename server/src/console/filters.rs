@@ -3,6 +3,7 @@
 use crate::config::Classification;
 use askama::{Result, Values};
 use farrier_protocol::ComplianceState;
+use farrier_protocol::enforcement::EnforcementState;
 use jiff::Timestamp;
 
 const MINUTE: i64 = 60;
@@ -19,6 +20,12 @@ pub(super) trait Number {
 impl Number for i64 {
     fn number(&self) -> i64 {
         *self
+    }
+}
+
+impl Number for u32 {
+    fn number(&self) -> i64 {
+        i64::from(*self)
     }
 }
 
@@ -112,6 +119,36 @@ pub(super) fn class(state: &ComplianceState, _: &dyn Values) -> Result<&'static 
     Ok(state_class(*state))
 }
 
+/// An enforcement state, or that none was heard of, as a label.
+#[askama::filter_fn]
+pub(super) fn stage_label(state: &Option<EnforcementState>, _: &dyn Values) -> Result<&'static str> {
+    Ok(super::stage::state_label(*state))
+}
+
+/// The same as a part of a class name and of an icon's name.
+#[askama::filter_fn]
+pub(super) fn stage_class(state: &Option<EnforcementState>, _: &dyn Values) -> Result<&'static str> {
+    Ok(super::stage::Stage::of(*state).class())
+}
+
+/// An enforcement state as a label within a sentence.
+#[askama::filter_fn]
+pub(super) fn job_label(state: &EnforcementState, _: &dyn Values) -> Result<String> {
+    Ok(super::stage::state_label(Some(*state)).to_lowercase())
+}
+
+/// The same as a part of a class name and of an icon's name.
+#[askama::filter_fn]
+pub(super) fn job_class(state: &EnforcementState, _: &dyn Values) -> Result<&'static str> {
+    Ok(super::stage::Stage::of(Some(*state)).class())
+}
+
+/// Seconds as `1 day 12 h`.
+#[askama::filter_fn]
+pub(super) fn span(seconds: impl Number, _: &dyn Values) -> Result<String> {
+    Ok(super::spans::words(seconds.number()))
+}
+
 /// The classification as a part of a class name.
 #[askama::filter_fn]
 pub(super) fn urgency(classification: &Classification, _: &dyn Values) -> Result<&'static str> {
@@ -165,7 +202,7 @@ fn relative(time: i64, now: i64) -> String {
     if time > now { format!("in {span}") } else { format!("{span} ago") }
 }
 
-fn formatted(time: i64, format: &str) -> String {
+pub(super) fn formatted(time: i64, format: &str) -> String {
     match Timestamp::from_second(time) {
         Ok(timestamp) => timestamp.strftime(format).to_string(),
         Err(_) => format!("{time} s"),

@@ -11,16 +11,20 @@ pub(super) enum Section {
     Overview,
     Updates,
     Clients,
+    Collections,
+    Deployments,
     Synchronization,
     None,
 }
 
 impl Section {
     /// The navigation: section, address, label.
-    pub(super) const ALL: [(Self, &'static str, &'static str); 4] = [
+    pub(super) const ALL: [(Self, &'static str, &'static str); 6] = [
         (Self::Overview, "/", "Overview"),
         (Self::Updates, "/updates", "Updates"),
         (Self::Clients, "/clients", "Clients"),
+        (Self::Collections, "/collections", "Collections"),
+        (Self::Deployments, "/deployments", "Deployments"),
         (Self::Synchronization, "/synchronization", "Synchronization"),
     ];
 }

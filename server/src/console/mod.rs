@@ -1,34 +1,46 @@
 //! The console: pages for administrators, and the same as JSON below `/api`.
 //!
-//! It reads the database and never talks to an agent. The one thing it does, a request for a synchronization, it writes to
-//! the database like everybody else. There is no sign-in yet: it is served on loopback only and answers only to loopback's
-//! names ([`guard`]).
+//! It reads the database and never talks to an agent. Whatever it changes, it changes through the application functions
+//! that the command line calls too ([`crate::deployment`], [`crate::collections`], [`crate::windows`]). Every page and every
+//! form works without JavaScript. There is no sign-in yet: it is served on loopback only and answers only to loopback's names
+//! ([`guard`]).
 
+mod api;
 mod assets;
 mod chart;
 mod clients;
+mod collections;
 mod counting;
+mod deployments;
 mod filters;
+mod form;
 mod frame;
 mod guard;
 mod overview;
 mod parameters;
 mod problem;
+mod rules;
+mod spans;
+mod stage;
 mod synchronization;
+mod timeline;
 mod updates;
+mod wizard;
 
 use crate::database::Database;
+use crate::deployment::Deployments;
 use crate::signals::Signals;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use counting::Counting;
 use jiff::SignedDuration;
 use std::sync::Arc;
+use tokio::sync::watch;
 
-/// The console posts forms without fields.
-const MAX_FORM_BYTES: usize = 4 * 1024;
+/// Bytes of a form or a body of JSON, at most: a thousand updates, or the static members of a large collection.
+const MAX_FORM_BYTES: usize = 512 * 1024;
 
 /// What the console shows.
 #[derive(Debug, Clone)]
@@ -41,27 +53,16 @@ pub struct Console {
     pub signals: Signals,
     /// How often the site synchronizes by itself; none if only on request, or if the console is not to say.
     pub synchronize_every: Option<SignedDuration>,
+    /// Ends when the site stops, and with it what is sent for as long as the site runs.
+    pub stopping: watch::Receiver<()>,
 }
 
 impl Console {
     /// The routes of the console.
     pub fn router(self) -> Router {
         let state = State { counting: Counting::new(self.database.clone()), console: Arc::new(self) };
-        Router::new()
-            .route("/", get(overview::page))
-            .route("/updates", get(updates::list::page))
-            .route("/updates/{id}", get(updates::detail::page))
-            .route("/clients", get(clients::list::page))
-            .route("/clients/{id}", get(clients::detail::page))
-            .route("/synchronization", get(synchronization::page))
-            .route("/synchronization/status", get(synchronization::status))
-            .route("/synchronization/run", post(synchronization::run))
-            .route("/api/overview", get(overview::api))
-            .route("/api/updates", get(updates::list::api))
-            .route("/api/updates/{id}", get(updates::detail::api))
-            .route("/api/clients", get(clients::list::api))
-            .route("/api/clients/{id}", get(clients::detail::api))
-            .route("/api/synchronization", get(synchronization::api))
+        pages()
+            .merge(api())
             .route("/assets/{name}", get(assets::asset))
             .route("/favicon.ico", get(assets::favicon))
             .fallback(problem::no_such_page)
@@ -71,6 +72,70 @@ impl Console {
             .layer(from_fn_with_state(state, problem::render))
             .layer(from_fn(guard::guard))
     }
+}
+
+/// What people look at.
+fn pages() -> Router<State> {
+    Router::new()
+        .route("/", get(overview::page))
+        .route("/updates", get(updates::list::page))
+        .route("/updates/{id}", get(updates::detail::page))
+        .route("/clients", get(clients::list::page))
+        .route("/clients/{id}", get(clients::detail::page))
+        .route("/collections", get(collections::list::page))
+        .route("/collections/new", get(collections::edit::create_page).post(collections::edit::create))
+        .route("/collections/{id}", get(collections::detail::page))
+        .route("/collections/{id}/edit", get(collections::edit::edit_page).post(collections::edit::change))
+        .route("/collections/{id}/remove", post(collections::detail::remove))
+        .route(
+            "/collections/{id}/windows/new",
+            get(collections::windows::create_page).post(collections::windows::create),
+        )
+        .route(
+            "/collections/{id}/windows/{window}",
+            get(collections::windows::edit_page).post(collections::windows::change),
+        )
+        .route("/collections/{id}/windows/{window}/remove", post(collections::windows::remove))
+        .route("/deployments", get(deployments::list::page))
+        .route("/deployments/new", get(wizard::begin).post(wizard::go))
+        .route("/deployments/{id}", get(deployments::detail::page))
+        .route("/deployments/{id}/status", get(deployments::detail::status))
+        .route("/deployments/{id}/clients", get(deployments::detail::clients))
+        .route("/deployments/{id}/events", get(deployments::live::events))
+        .route("/deployments/{id}/export.csv", get(deployments::export::csv))
+        .route("/deployments/{id}/{action}", post(deployments::actions::act))
+        .route("/deployment-rules", get(rules::list::page))
+        .route("/deployment-rules/new", get(rules::edit::create_page).post(rules::edit::create))
+        .route("/deployment-rules/{id}", get(rules::edit::edit_page).post(rules::edit::change))
+        .route("/deployment-rules/{id}/{action}", post(rules::list::act))
+        .route("/synchronization", get(synchronization::page))
+        .route("/synchronization/status", get(synchronization::status))
+        .route("/synchronization/run", post(synchronization::run))
+}
+
+/// The same for programs.
+fn api() -> Router<State> {
+    Router::new()
+        .route("/api/overview", get(overview::api))
+        .route("/api/updates", get(updates::list::api))
+        .route("/api/updates/{id}", get(updates::detail::api))
+        .route("/api/clients", get(clients::list::api))
+        .route("/api/clients/{id}", get(clients::detail::api))
+        .route("/api/collections", get(collections::list::api).post(api::create_collection))
+        .route("/api/collections/preview", post(api::preview_collection))
+        .route(
+            "/api/collections/{id}",
+            get(collections::detail::api).put(api::change_collection).delete(api::remove_collection),
+        )
+        .route("/api/collections/{id}/windows", post(api::add_window))
+        .route("/api/collections/{id}/windows/{window}", delete(api::remove_window))
+        .route("/api/deployments", get(deployments::list::api).post(deployments::actions::create_api))
+        .route("/api/deployments/review", post(deployments::actions::review_api))
+        .route("/api/deployments/{id}", get(deployments::detail::api))
+        .route("/api/deployments/{id}/clients/{client}", get(deployments::detail::client_api))
+        .route("/api/deployments/{id}/{action}", post(deployments::actions::act_api))
+        .route("/api/deployment-rules", get(rules::list::api))
+        .route("/api/synchronization", get(synchronization::api))
 }
 
 /// What the handlers share.
@@ -83,5 +148,9 @@ struct State {
 impl State {
     fn database(&self) -> &Database {
         &self.console.database
+    }
+
+    fn deployments(&self) -> Deployments {
+        Deployments::new(self.console.database.clone(), self.console.signals.clone())
     }
 }

@@ -3,15 +3,20 @@
 use super::chart::{self, Chart};
 use super::frame::{Frame, Section, html};
 use super::problem::Problem;
+use super::stage::StageCounts;
 use super::synchronization::Status;
 use super::{State, filters};
 use crate::database::now;
-use crate::database::views::{ClassificationCounts, ClientFigures, Overview};
+use crate::database::views::{ClassificationCounts, ClientFigures, DeploymentFilter, DeploymentRow, Overview};
+use crate::deployment::DeploymentStatus;
 use askama::Template;
 use axum::Json;
 use axum::extract::State as Shared;
 use axum::response::Html;
 use serde::Serialize;
+
+/// Deployments that are shown.
+const SHOWN_DEPLOYMENTS: usize = 5;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -19,6 +24,7 @@ struct OverviewPage {
     frame: Frame,
     overview: Overview,
     synchronization: Status,
+    deployments: Vec<DeploymentRow>,
 }
 
 #[derive(Serialize)]
@@ -27,6 +33,8 @@ pub(super) struct OverviewJson {
     #[serde(flatten)]
     overview: Overview,
     synchronization: Status,
+    /// The newest ones that are not cancelled.
+    deployments: Vec<DeploymentRow>,
 }
 
 /// A bar of the clients by their last contact.
@@ -40,12 +48,22 @@ struct ContactBar {
 
 pub(super) async fn page(Shared(state): Shared<State>) -> Result<Html<String>, Problem> {
     let (overview, synchronization) = read(&state).await?;
-    html(&OverviewPage { frame: Frame::new(&state, Section::Overview), overview, synchronization })
+    let deployments = running(&state).await?;
+    html(&OverviewPage { frame: Frame::new(&state, Section::Overview), overview, synchronization, deployments })
 }
 
 pub(super) async fn api(Shared(state): Shared<State>) -> Result<Json<OverviewJson>, Problem> {
     let (overview, synchronization) = read(&state).await?;
-    Ok(Json(OverviewJson { site: state.console.site_name.clone(), overview, synchronization }))
+    let deployments = running(&state).await?;
+    Ok(Json(OverviewJson { site: state.console.site_name.clone(), overview, synchronization, deployments }))
+}
+
+/// The newest deployments that are not cancelled.
+async fn running(state: &State) -> Result<Vec<DeploymentRow>, Problem> {
+    let mut rows = state.database().deployments(&DeploymentFilter::default()).await?.items;
+    rows.retain(|row| row.status != DeploymentStatus::Cancelled);
+    rows.truncate(SHOWN_DEPLOYMENTS);
+    Ok(rows)
 }
 
 async fn read(state: &State) -> Result<(Overview, Status), Problem> {
@@ -78,6 +96,10 @@ impl OverviewPage {
 
     fn installed_share(&self) -> Option<f64> {
         chart::installed_share(&self.overview.compliance.states)
+    }
+
+    fn deployment_chart(deployment: &DeploymentRow) -> Chart {
+        StageCounts::of_clients(&deployment.clients).chart()
     }
 
     fn classification_chart(counts: &ClassificationCounts) -> Chart {

@@ -31,7 +31,7 @@ pub(super) const CLASSIFICATIONS: Words<Classification> = &[
 pub(super) const ORDERS: Words<Order> = &[("asc", Order::Ascending), ("desc", Order::Descending)];
 
 /// The parameters of a request, each to be taken once.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Parameters {
     given: Vec<(String, String)>,
     known: Vec<&'static str>,
@@ -91,6 +91,16 @@ impl Parameters {
         }
     }
 
+    /// A whole number within bounds.
+    pub(super) fn number(&mut self, name: &'static str, least: i64, most: usize) -> Result<Option<i64>, Problem> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let Some(value) = self.text(name)? else { return Ok(None) };
+        match value.parse() {
+            Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
+            _ => Err(Problem::bad_request(format!("{name} is {value:?}; it is a number from {least} to {most}."))),
+        }
+    }
+
     /// Refuses what nobody took.
     pub(super) fn finish(self) -> Result<(), Problem> {
         let unknown = self.given.iter().find(|(name, _)| !self.known.contains(&name.as_str()));
@@ -144,6 +154,76 @@ impl Address {
     }
 }
 
+/// What a list can be sorted by, and how its address says so.
+#[derive(Debug)]
+pub(super) struct Sorting<S: 'static> {
+    pub(super) words: Words<S>,
+    /// The order of a list that nobody sorted.
+    pub(super) usual: S,
+    /// The direction a column has at the first click: what asks for action first.
+    pub(super) natural: fn(S) -> Order,
+}
+
+impl<S: Copy + PartialEq> Sorting<S> {
+    pub(super) fn read(&self, parameters: &mut Parameters) -> Result<(S, Order), Problem> {
+        let sort = parameters.word("sort", self.words)?.unwrap_or(self.usual);
+        let order = parameters.word("order", ORDERS)?.unwrap_or((self.natural)(sort));
+        Ok((sort, order))
+    }
+
+    /// What an address and a form say of it: nothing of what goes without saying.
+    pub(super) fn said(&self, sort: S, order: Order) -> Vec<(&'static str, &'static str)> {
+        let mut said = Vec::new();
+        if sort != self.usual {
+            said.push(("sort", word_of(self.words, &sort)));
+        }
+        if order != (self.natural)(sort) {
+            said.push(("order", word_of(ORDERS, &order)));
+        }
+        said
+    }
+
+    pub(super) fn write(&self, address: Address, sort: S, order: Order) -> Address {
+        self.said(sort, order).into_iter().fold(address, |address, (name, word)| address.with(name, word))
+    }
+
+    /// The head of a column; `shown` is how the list is sorted, `address` where it is sorted otherwise.
+    pub(super) fn column(
+        &self,
+        label: &'static str,
+        sort: S,
+        numeric: bool,
+        shown: (S, Order),
+        address: impl FnOnce(S, Order) -> String,
+    ) -> Column {
+        let sorted = (shown.0 == sort).then_some(shown.1);
+        let order = sorted.map_or((self.natural)(sort), reversed);
+        Column { label, address: address(sort, order), sorted, numeric }
+    }
+}
+
+/// One choice of a filter or a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) word: String,
+    pub(super) label: String,
+    pub(super) chosen: bool,
+}
+
+/// The choices of a filter.
+pub(super) fn choices<T: Copy + PartialEq>(
+    words: Words<T>,
+    chosen: Option<T>,
+    label: fn(T) -> &'static str,
+) -> Vec<Choice> {
+    let choice = |(word, value): &(&str, T)| Choice {
+        word: (*word).to_owned(),
+        label: label(*value).to_owned(),
+        chosen: chosen == Some(*value),
+    };
+    words.iter().map(choice).collect()
+}
+
 /// The head of a sortable column.
 #[derive(Debug, Clone)]
 pub(super) struct Column {
@@ -167,7 +247,7 @@ impl Column {
 }
 
 /// The opposite direction.
-pub(super) fn reversed(order: Order) -> Order {
+fn reversed(order: Order) -> Order {
     match order {
         Order::Ascending => Order::Descending,
         Order::Descending => Order::Ascending,

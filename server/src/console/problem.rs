@@ -2,12 +2,17 @@
 
 use super::State;
 use super::frame::{Frame, Section, html};
+use crate::collections::CollectionError;
+use crate::database::DefinitionError;
+use crate::deployment::DeploymentError;
+use crate::windows::WindowError;
 use askama::Template;
 use axum::Json;
 use axum::extract::{Request, State as Shared};
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use std::error::Error;
 
 /// A refused or failed request.
 #[derive(Debug, Clone)]
@@ -36,16 +41,32 @@ impl Problem {
         )
     }
 
+    /// A form that no page of the console sends.
+    pub(super) fn bad_form(message: String) -> Self {
+        let remedy = "Go back, reload the page and try again.";
+        Self::new(StatusCode::BAD_REQUEST, "This form cannot be read", message, remedy)
+    }
+
+    /// What was asked for cannot be done as things are.
+    pub(super) fn conflict(message: String) -> Self {
+        let remedy = "Go back and reload the page: it shows how things are now.";
+        Self::new(StatusCode::CONFLICT, "Not done", message, remedy)
+    }
+
     /// The answer to somebody who is not to see a page of ours.
     pub(super) fn into_plain_response(self) -> Response {
         (self.status, format!("{}: {} {}\n", self.title, self.message, self.remedy)).into_response()
     }
 }
 
-/// What goes wrong inside is for the log, not for the page.
+/// What an application function refuses is for whoever asked; what goes wrong inside is for the log.
 impl<E: Into<anyhow::Error>> From<E> for Problem {
     fn from(error: E) -> Self {
-        tracing::error!(error = format!("{:#}", error.into()), "Page of the console failed");
+        let error = error.into();
+        if let Some(refusal) = refusal(&error) {
+            return refusal;
+        }
+        tracing::error!(error = format!("{error:#}"), "Page of the console failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "The site failed",
@@ -53,6 +74,72 @@ impl<E: Into<anyhow::Error>> From<E> for Problem {
             "The site's log says why. Try again.",
         )
     }
+}
+
+/// The problem of a request that cannot be done; none if the site failed.
+fn refusal(error: &anyhow::Error) -> Option<Problem> {
+    let kind = if let Some(error) = error.downcast_ref::<DeploymentError>() {
+        match error {
+            DeploymentError::Database(_) => return None,
+            DeploymentError::Unknown(_) => Refusal::Unknown,
+            DeploymentError::Refused(_) => Refusal::Conflict,
+            DeploymentError::Invalid(_) => Refusal::Invalid,
+        }
+    } else if let Some(error) = error.downcast_ref::<CollectionError>() {
+        match error {
+            CollectionError::Definition(DefinitionError::Database(_)) => return None,
+            CollectionError::Definition(DefinitionError::Unknown(_)) => Refusal::Unknown,
+            CollectionError::Name
+            | CollectionError::Query(_)
+            | CollectionError::Definition(DefinitionError::UnknownClient(_)) => Refusal::Invalid,
+            _ => Refusal::Conflict,
+        }
+    } else if let Some(error) = error.downcast_ref::<WindowError>() {
+        match error {
+            WindowError::Database(_) => return None,
+            WindowError::Unknown(_) | WindowError::UnknownCollection(_) => Refusal::Unknown,
+            _ => Refusal::Invalid,
+        }
+    } else {
+        return None;
+    };
+    let message = in_words(error.as_ref());
+    Some(match kind {
+        Refusal::Unknown => Problem::not_found(message, "Look at the list: somebody may have removed it."),
+        Refusal::Conflict => Problem::conflict(message),
+        Refusal::Invalid => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Not done",
+            message,
+            "Nothing was changed. Correct it and try again.",
+        ),
+    })
+}
+
+/// Why an application function refuses.
+enum Refusal {
+    Unknown,
+    Conflict,
+    Invalid,
+}
+
+/// An error with its causes, as sentences for people.
+pub(super) fn in_words(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    sentence(&words)
+}
+
+/// A message as a sentence of its own.
+pub(super) fn sentence(message: &str) -> String {
+    let mut characters = message.chars();
+    let first = characters.next().map(|first| first.to_uppercase().collect::<String>()).unwrap_or_default();
+    let end = if message.ends_with(['.', '?', '!']) { "" } else { "." };
+    format!("{first}{}{end}", characters.as_str())
 }
 
 /// Carries the problem to [`render`], which knows who asked.

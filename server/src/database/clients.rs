@@ -42,6 +42,19 @@ impl Database {
         Ok(true)
     }
 
+    /// The clients with this host name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn clients_named(&self, hostname: &str) -> Result<Vec<ClientId>, sqlx::Error> {
+        let ids: Vec<Vec<u8>> = sqlx::query_scalar("SELECT client_id FROM clients WHERE hostname = $1 ORDER BY id")
+            .bind(storable(hostname).into_owned())
+            .fetch_all(&self.pool)
+            .await?;
+        let id = |id: &Vec<u8>| ClientId::from_slice(id).ok_or_else(|| sqlx::Error::Decode("no client's id".into()));
+        ids.iter().map(id).collect()
+    }
+
     /// Notes a contact; `false` if the site does not know the client.
     ///
     /// # Errors
@@ -53,11 +66,17 @@ impl Database {
             .await?;
         let Some(last_contact) = last_contact else { return Ok(false) };
         if (last_contact - now).abs() >= CONTACT_RESOLUTION_SECONDS {
-            sqlx::query("UPDATE clients SET last_contact_at = $1 WHERE client_id = $2")
-                .bind(now)
-                .bind(client.as_bytes())
-                .execute(&self.pool)
-                .await?;
+            // Whoever comes back after longer than a collection's query asks for may be a member now. A client that was
+            // here all the time costs nothing more.
+            sqlx::query(
+                "UPDATE clients SET unevaluated = CASE WHEN $1 - last_contact_at >= \
+                 (SELECT MIN(contact_seconds) FROM collections) THEN 1 ELSE unevaluated END, last_contact_at = $1 \
+                 WHERE client_id = $2",
+            )
+            .bind(now)
+            .bind(client.as_bytes())
+            .execute(&self.pool)
+            .await?;
         }
         Ok(true)
     }

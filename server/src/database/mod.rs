@@ -4,8 +4,14 @@
 //! SQL: placeholders are `$1`, integers are `BIGINT` (`i64`), truth is `0` or `1`, sums are cast to `BIGINT`, no
 //! `Arc<str>` is bound (the driver of SQLite panics), and a long list travels as rows of `VALUES` that [`rows`] writes.
 
+mod assignment_version;
 mod clients;
+mod collections;
 mod connect;
+mod contents;
+mod deployment_rules;
+mod deployment_templates;
+mod deployments;
 mod publications;
 mod rows;
 mod states;
@@ -13,15 +19,33 @@ mod suites;
 mod supersedence;
 mod sync_runs;
 mod tokens;
+mod update_groups;
 mod updates;
 pub mod views;
+mod windows;
 
+pub use assignment_version::AssignmentVersion;
+pub use collections::{
+    ALL_CLIENTS, ClientFacts, CollectionDefinition, CollectionId, DefinitionError, EvaluationInput, Membership,
+    StoredCollection, Which, Written,
+};
 pub use connect::{Database, DatabaseError, Engine};
-pub use publications::{CatalogPackage, CatalogUpdate, Publication, PublishedContent};
+pub use contents::{Content, ContentFigures, ContentSourceRow, ContentState, DeployedGroup, DeployedPackage};
+pub use deployment_rules::{DeploymentRule, RuleCandidate};
+pub use deployment_templates::DeploymentTemplate;
+pub use deployments::{
+    ClientDeployment, ContentNeed, DeploymentHead, DeploymentRecord, GroupOfRecord, PublishableDeployment, PublishableFile,
+    PublishableUpdate, RuleOfRecord, RuleRun, StatusChange,
+};
+pub use publications::{
+    CatalogPackage, CatalogUpdate, Publication, PublishedContent, PublishedDeployments, PublishedPolicy,
+};
 pub use states::{StateError, StateWriter};
 pub use suites::{Follow, Suite};
 pub use sync_runs::{Requester, SuitePhase, SuiteSync, SyncRun, UnknownWord};
+pub use update_groups::{GroupedUpdate, UpdateGroup};
 pub use updates::{ImportCounts, ImportedPackage, ImportedUpdate, SuiteImport};
+pub use windows::{MaintenanceWindow, WindowDefinition};
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

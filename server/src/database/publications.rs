@@ -1,8 +1,8 @@
 //! Publications: what the repository holds, and what the management point hands out of it.
 
 use super::{Database, now};
-use farrier_protocol::UpdateId;
-use farrier_protocol::assignment::{AssignedCatalog, AssignedPlugin, MAX_CATALOGS, MAX_PLUGINS};
+use farrier_protocol::assignment::{AssignedCatalog, AssignedInstaller, AssignedPlugin, Name};
+use farrier_protocol::{DeploymentId, Digest, UpdateId};
 use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
@@ -23,15 +23,47 @@ pub struct Publication {
     pub signed_index: Vec<u8>,
     /// What clients are assigned of it.
     pub content: PublishedContent,
+    /// What clients with deployments are assigned of it.
+    pub deployments: PublishedDeployments,
 }
 
 /// What every client of the site is assigned.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedContent {
-    /// The plugins.
-    pub plugins: heapless::Vec<AssignedPlugin, MAX_PLUGINS>,
-    /// The catalogs.
-    pub catalogs: heapless::Vec<AssignedCatalog, MAX_CATALOGS>,
+    /// The plugins, as many as an assignment holds.
+    // On the heap, as below: so many of their size would be too much for a thread's stack.
+    pub plugins: Vec<AssignedPlugin>,
+    /// The catalogs, as many as an assignment holds.
+    pub catalogs: Vec<AssignedCatalog>,
+}
+
+/// The installer plugins and the policies.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedDeployments {
+    /// The installer plugins, as many as an assignment holds.
+    pub installers: Vec<AssignedInstaller>,
+    /// The policies, by deployment.
+    pub policies: Vec<PublishedPolicy>,
+}
+
+/// The policy of a deployment among the targets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedPolicy {
+    /// Which deployment.
+    pub deployment: DeploymentId,
+    /// The target's name.
+    pub target: Name,
+    /// The digest of the policy.
+    pub digest: Digest,
+}
+
+impl PublishedDeployments {
+    /// The policy of a deployment, if it is published.
+    #[must_use]
+    pub fn policy(&self, deployment: DeploymentId) -> Option<&PublishedPolicy> {
+        let place = self.policies.binary_search_by_key(&deployment, |policy| policy.deployment);
+        place.ok().and_then(|place| self.policies.get(place))
+    }
 }
 
 /// A software update as a catalog needs it.
@@ -121,18 +153,21 @@ impl Database {
     /// # Errors
     /// When the database fails, or its version is not new.
     pub async fn record_publication(&self, publication: &Publication) -> Result<(), sqlx::Error> {
-        let content =
-            farrier_protocol::encode(&publication.content).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let encoded = |result: Result<Vec<u8>, _>| result.map_err(|error| sqlx::Error::Encode(Box::new(error)));
+        let content = encoded(farrier_protocol::encode(&publication.content))?;
+        let deployments = encoded(farrier_protocol::encode(&publication.deployments))?;
         let version = i64::try_from(publication.version).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let mut transaction = self.begin_write().await?;
         sqlx::query(
-            "INSERT INTO publications (version, published_at, expires_at, signed_index, content) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO publications (version, published_at, expires_at, signed_index, content, deployments) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(version)
         .bind(publication.published_at)
         .bind(publication.expires_at)
         .bind(&publication.signed_index)
         .bind(content)
+        .bind(deployments)
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
@@ -173,6 +208,9 @@ impl Publication {
         let damaged =
             |error: &dyn std::fmt::Display| sqlx::Error::Decode(format!("the publication is damaged: {error}").into());
         let content: &[u8] = row.try_get("content")?;
+        // None: it was made before there were deployments.
+        let deployments: Option<Vec<u8>> = row.try_get("deployments")?;
+        let deployments = deployments.map(|bytes| farrier_protocol::decode(&bytes)).transpose();
         let version: i64 = row.try_get("version")?;
         Ok(Self {
             version: u64::try_from(version).map_err(|error| damaged(&error))?,
@@ -180,6 +218,7 @@ impl Publication {
             expires_at: row.try_get("expires_at")?,
             signed_index: row.try_get("signed_index")?,
             content: farrier_protocol::decode(content).map_err(|error| damaged(&error))?,
+            deployments: deployments.map_err(|error| damaged(&error))?.unwrap_or_default(),
         })
     }
 }

@@ -1,26 +1,69 @@
-//! `GET /v1/assignment`: what this client is to do.
+//! `GET /v2/assignment`: what this client is to do. `GET /v1/assignment`: the same for agents that cannot install.
 
 use super::client::Client;
 use super::{ManagementPoint, Refusal};
 use crate::config::ManagementPointConfig;
-use crate::database::Publication;
+use crate::database::{AssignmentVersion, ClientDeployment, Publication, PublishedDeployments, now};
+use crate::{publish, windows};
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use farrier_protocol::assignment::{Assessment, Assignment, Schedule};
+use farrier_protocol::assignment::{
+    Assessment, AssignedDeployment, Assignment, MAX_CATALOGS, MAX_DEPLOYMENTS, MAX_INSTALLERS, MAX_PLUGINS, Schedule,
+    Standing, Windows,
+};
 use farrier_protocol::{ClientId, Digest};
+use serde::Serialize;
 
 pub(super) async fn assignment(
     State(state): State<ManagementPoint>,
     Client(client): Client,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let publication = state.database.current_publication().await?.ok_or(Refusal::Client(
+    let database = &state.database;
+    let version = database.assignment_version().await?;
+    let deployments = database.assigned_deployments(client).await?;
+    let windows = windows::for_client(database, client, now()).await?;
+    let publication = current(&state).await?;
+    let assessment = assessment(client, &publication, version, &state.config);
+    answer(&*whole(assessment, &publication.deployments, &deployments, windows), &headers)
+}
+
+/// The whole assignment: on the heap, because it is too large to pass through the stack several times.
+fn whole(
+    assessment: Assessment,
+    published: &PublishedDeployments,
+    deployments: &[ClientDeployment],
+    windows: Windows,
+) -> Box<Assignment> {
+    let mut assignment = Box::new(Assignment::from(assessment));
+    assignment.installers.extend(published.installers.iter().take(MAX_INSTALLERS).cloned());
+    let assigned = deployments.iter().filter_map(|of_client| assigned(of_client, published));
+    assignment.deployments.extend(assigned.take(MAX_DEPLOYMENTS));
+    assignment.windows = windows;
+    assignment
+}
+
+pub(super) async fn assessment_only(
+    State(state): State<ManagementPoint>,
+    Client(client): Client,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let publication = current(&state).await?;
+    let version = state.database.assignment_version().await?;
+    answer(&assessment(client, &publication, version, &state.config), &headers)
+}
+
+async fn current(state: &ManagementPoint) -> Result<Publication, Refusal> {
+    state.database.current_publication().await?.ok_or(Refusal::Client(
         StatusCode::SERVICE_UNAVAILABLE,
         "The site has published nothing yet: it is starting. Try again in a minute.",
-    ))?;
-    let body = farrier_protocol::encode(&for_client(client, publication, &state.config))?;
+    ))
+}
+
+fn answer(message: &impl Serialize, headers: &HeaderMap) -> Result<Response, Refusal> {
+    let body = farrier_protocol::encode(message)?;
     let etag = format!("\"{}\"", Digest::of(&body));
     if headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
@@ -28,16 +71,34 @@ pub(super) async fn assignment(
     Ok(([(ETAG, etag), (CACHE_CONTROL, "private, no-cache".to_owned())], body).into_response())
 }
 
-/// Everything in an assignment is a function of what is published, so that its bytes change only when it says something
-/// else.
-fn for_client(client: ClientId, publication: Publication, config: &ManagementPointConfig) -> Assignment {
+/// Everything in it is a function of what is published and of what an administrator or a phase changed, so that its bytes
+/// change only when it says something else.
+fn assessment(
+    client: ClientId,
+    publication: &Publication,
+    version: AssignmentVersion,
+    config: &ManagementPointConfig,
+) -> Assessment {
     let seconds = |period: jiff::SignedDuration| u32::try_from(period.as_secs()).unwrap_or(u32::MAX);
-    Assignment::from(Assessment {
+    Assessment {
         client,
-        version: publication.version,
-        issued_at: publication.published_at,
+        version: publication.version.max(version.version),
+        issued_at: publication.published_at.max(version.changed_at),
         schedule: Schedule { poll_seconds: seconds(config.poll_every), scan_seconds: seconds(config.scan_every) },
-        plugins: publication.content.plugins,
-        catalogs: publication.content.catalogs,
-    })
+        plugins: publication.content.plugins.iter().take(MAX_PLUGINS).cloned().collect(),
+        catalogs: publication.content.catalogs.iter().take(MAX_CATALOGS).cloned().collect(),
+    }
+}
+
+/// A deployment that is not published yet is not assigned yet; of a cancelled one nobody needs the policy.
+fn assigned(of_client: &ClientDeployment, published: &PublishedDeployments) -> Option<AssignedDeployment> {
+    let ClientDeployment { deployment, phase, standing, retries } = *of_client;
+    let (target, digest) = match (standing, published.policy(deployment)) {
+        (Standing::Cancelled, _) => {
+            (heapless::String::try_from(&*publish::policy_target(deployment)).ok()?, Digest([0; Digest::LENGTH]))
+        }
+        (_, Some(policy)) => (policy.target.clone(), policy.digest),
+        (_, None) => return None,
+    };
+    Some(AssignedDeployment { deployment, target, digest, phase, standing, retries })
 }

@@ -1,21 +1,30 @@
 //! Publishing: the software updates of the database as a signed repository that any cache may serve.
 //!
 //! Every suite becomes a catalog per architecture ([`catalog`]), cut into content-addressed chunks ([`chunks`]); plugins
-//! are targets beside them ([`plugins`]). Publishing takes no input and is idempotent: it makes the repository what the
+//! and the policies of deployments are targets beside them ([`plugins`], [`policies`]). Publishing takes no input and is idempotent: it makes the repository what the
 //! database says, and signs a new index only when that differs from the current one or the current one grows old.
 
 mod catalog;
 mod chunks;
+mod contents;
 mod plugins;
+mod policies;
 
-use crate::database::{CatalogUpdate, Database, Follow, Publication, PublishedContent, Suite, now};
+pub(crate) use policies::target_of as policy_target;
+
+use crate::database::{
+    CatalogUpdate, Database, Follow, Publication, PublishableDeployment, PublishedContent, PublishedDeployments,
+    PublishedPolicy, Suite, now,
+};
 use crate::repository::RepositoryFolder;
 use crate::signals::Signals;
-use anyhow::{Context as _, anyhow};
-use farrier_protocol::Digest;
-use farrier_protocol::assignment::MAX_CATALOGS;
+use anyhow::{Context as _, anyhow, ensure};
+use farrier_protocol::assignment::{MAX_CATALOGS, MAX_INSTALLERS, MAX_PLUGINS};
 use farrier_protocol::catalog::Catalog;
+use farrier_protocol::deployment::DeploymentPolicy;
+use farrier_protocol::{DeploymentId, Digest};
 use farrier_trust::{Index, Repository, RepositoryKey, Target};
+use plugins::Assigned;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -55,6 +64,21 @@ pub async fn run(
     }
 }
 
+/// What is published.
+struct Current {
+    publication: Publication,
+    index: Index,
+}
+
+impl Current {
+    /// The policy of a deployment, as a target and as what clients are assigned.
+    fn policy(&self, deployment: DeploymentId) -> Option<(Target, PublishedPolicy)> {
+        let policy = self.publication.deployments.policy(deployment)?;
+        let target = self.index.targets.iter().find(|target| *target.name == *policy.target)?;
+        Some((target.clone(), policy.clone()))
+    }
+}
+
 /// The role, with what it works on.
 #[derive(Debug)]
 pub struct Publisher {
@@ -73,20 +97,36 @@ impl Publisher {
     /// When the database or the disk fails; the current publication stays.
     pub async fn publish(&self) -> anyhow::Result<()> {
         let waiting = self.database.unpublished_sync_runs().await.context("reading the synchronizations")?;
-        let (targets, content) = self.targets().await?;
-        let earlier = self.database.publications().await.context("reading the publications")?;
-        let current = earlier.first().map(|publication| self.index_of(publication)).transpose()?;
+        let current = self.current().await?;
+        let (targets, content, deployments) = self.targets(current.as_ref()).await?;
         let renewal = now() + RENEW_DAYS * DAY_SECONDS;
-        let is_same =
-            |index: &Index| index.targets == targets && earlier.first().is_some_and(|last| last.content == content);
-        if !current.as_ref().is_some_and(|index| is_same(index) && index.expires > renewal) {
-            self.sign(targets, content, current.map_or(0, |index| index.version)).await?;
+        let is_current = |Current { publication, index }: &Current| {
+            let is_same = publication.content == content && publication.deployments == deployments;
+            is_same && index.targets == targets && index.expires > renewal
+        };
+        if !current.as_ref().is_some_and(is_current) {
+            self.sign(targets, content, deployments, current.map_or(0, |current| current.index.version)).await?;
             self.remove_what_nobody_names().await?;
         }
         self.database.mark_sync_runs_published(&waiting).await.context("recording the publication")
     }
 
-    async fn sign(&self, targets: Vec<Target>, content: PublishedContent, last_version: u64) -> anyhow::Result<()> {
+    async fn current(&self) -> anyhow::Result<Option<Current>> {
+        let publication = self.database.current_publication().await.context("reading the publications")?;
+        let current = publication.map(|publication| {
+            let index = self.index_of(&publication)?;
+            Ok(Current { publication, index })
+        });
+        current.transpose()
+    }
+
+    async fn sign(
+        &self,
+        targets: Vec<Target>,
+        content: PublishedContent,
+        deployments: PublishedDeployments,
+        last_version: u64,
+    ) -> anyhow::Result<()> {
         let published_at = now();
         // Not only the next number, but one of this time: clients take no lower version than they have seen, and a site
         // whose database was restored from a backup must get above it again.
@@ -94,30 +134,84 @@ impl Publisher {
         let expires_at = published_at + INDEX_DAYS * DAY_SECONDS;
         let index = Index { version, expires: expires_at, targets };
         let signed_index = self.key.sign(&index)?;
-        let publication = Publication { version, published_at, expires_at, signed_index, content };
+        let publication = Publication { version, published_at, expires_at, signed_index, content, deployments };
         self.database.record_publication(&publication).await.context("recording the publication")?;
         tracing::info!(publication.version = version, targets = index.targets.len(), "Repository published");
         Ok(())
     }
 
     /// Everything the repository should hold, stored, and what clients are assigned of it.
-    async fn targets(&self) -> anyhow::Result<(Vec<Target>, PublishedContent)> {
+    async fn targets(
+        &self,
+        current: Option<&Current>,
+    ) -> anyhow::Result<(Vec<Target>, PublishedContent, PublishedDeployments)> {
         let mut targets = Vec::new();
         let mut content = PublishedContent::default();
+        let mut deployments = PublishedDeployments::default();
         for plugin in plugins::in_box() {
             let (target, assigned) = plugin.publish(&self.repository)?;
             targets.push(target);
-            content
-                .plugins
-                .push(assigned)
-                .map_err(|_| anyhow!("there are more plugins than a client can be assigned"))?;
+            let fits = match assigned {
+                Assigned::Applicability(plugin) => {
+                    content.plugins.push(*plugin);
+                    content.plugins.len() <= MAX_PLUGINS
+                }
+                Assigned::Installer(installer) => {
+                    deployments.installers.push(*installer);
+                    deployments.installers.len() <= MAX_INSTALLERS
+                }
+            };
+            ensure!(fits, "there are more plugins than a client can be assigned");
         }
         let suites = self.database.suites().await.context("reading the suites")?;
         for suite in suites.iter().filter(|suite| suite.imported.is_some()) {
             self.publish_suite(suite, &suites, &mut targets, &mut content).await?;
         }
+        for deployment in self.database.publishable_deployments().await.context("reading the deployments")? {
+            self.publish_deployment(deployment, current, &mut targets, &mut deployments).await?;
+        }
+        deployments.policies.sort_unstable_by_key(|policy| policy.deployment);
         targets.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok((targets, content))
+        Ok((targets, content, deployments))
+    }
+
+    /// One that cannot be published says why, stays as it was published before, and harms no other.
+    async fn publish_deployment(
+        &self,
+        deployment: PublishableDeployment,
+        current: Option<&Current>,
+        targets: &mut Vec<Target>,
+        deployments: &mut PublishedDeployments,
+    ) -> anyhow::Result<()> {
+        let group = deployment.update_group;
+        let updates = self.database.publishable_updates(group).await.context("reading what is deployed")?;
+        let previous = match deployment.settings.roll_back {
+            true => self.database.previous_updates(group).await.context("reading what is rolled back to")?,
+            false => Vec::new(),
+        };
+        let (repository, row, id) = (self.repository.clone(), deployment.row, deployment.id);
+        let known = deployment.problem.clone();
+        let published =
+            tokio::task::spawn_blocking(move || policies::publish(&repository, &deployment, &updates, &previous));
+        let problem = match published.await.context("building a policy panicked")? {
+            Ok((target, policy)) => {
+                targets.push(target);
+                deployments.policies.push(policy);
+                None
+            }
+            Err(error) => {
+                tracing::error!(deployment.id = %id, error = format!("{error:#}"), "A deployment cannot be published");
+                if let Some((target, policy)) = current.and_then(|current| current.policy(id)) {
+                    targets.push(target);
+                    deployments.policies.push(policy);
+                }
+                Some(format!("{error:#}"))
+            }
+        };
+        if problem != known {
+            self.database.record_deployment_problem(row, problem.as_deref()).await.context("noting a problem")?;
+        }
+        Ok(())
     }
 
     async fn publish_suite(
@@ -134,7 +228,8 @@ impl Publisher {
         let catalogs = tokio::task::spawn_blocking(move || catalog::of_suite(&repository, &suite, &updates, &ordinary));
         for (target, assigned) in catalogs.await.context("building a catalog panicked")?? {
             targets.push(target);
-            content.catalogs.push(assigned).map_err(|_| too_many_catalogs())?;
+            content.catalogs.push(assigned);
+            ensure!(content.catalogs.len() <= MAX_CATALOGS, too_many_catalogs());
         }
         Ok(())
     }
@@ -176,15 +271,18 @@ impl Publisher {
     }
 }
 
-/// Keeps these targets and the chunks of the catalogs among them.
+/// Keeps these targets, the chunks of the catalogs and what the policies among them deploy.
 fn retain(repository: &RepositoryFolder, targets: &[Target]) -> anyhow::Result<()> {
     let mut named: HashSet<Digest> = targets.iter().map(|target| target.digest).collect();
-    for catalog in targets.iter().filter(|target| target.name.starts_with(catalog::TARGETS)) {
-        match std::fs::read(repository.path(&catalog.digest)) {
+    for target in targets {
+        let parts: fn(&[u8]) -> Result<Vec<Digest>, postcard::Error> = match &target.name {
+            name if name.starts_with(catalog::TARGETS) => chunks_of,
+            name if name.starts_with(policies::TARGETS) => scopes_of,
+            _ => continue,
+        };
+        match std::fs::read(repository.path(&target.digest)) {
             Ok(bytes) => {
-                let catalog: Catalog = farrier_protocol::decode(&bytes)
-                    .with_context(|| format!("{} is damaged in the repository", catalog.name))?;
-                named.extend(catalog.chunks.iter().map(|chunk| chunk.digest));
+                named.extend(parts(&bytes).with_context(|| format!("{} is damaged in the repository", target.name))?);
             }
             // Of the publication before: then nobody can be fetching it either.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -193,6 +291,16 @@ fn retain(repository: &RepositoryFolder, targets: &[Target]) -> anyhow::Result<(
     }
     repository.retain(|digest| named.contains(digest))?;
     Ok(())
+}
+
+fn chunks_of(catalog: &[u8]) -> Result<Vec<Digest>, postcard::Error> {
+    let catalog: Catalog = farrier_protocol::decode(catalog)?;
+    Ok(catalog.chunks.iter().map(|chunk| chunk.digest).collect())
+}
+
+fn scopes_of(policy: &[u8]) -> Result<Vec<Digest>, postcard::Error> {
+    let policy: DeploymentPolicy = farrier_protocol::decode(policy)?;
+    Ok(policy.scopes.iter().map(|scope| scope.digest).collect())
 }
 
 fn too_many_catalogs() -> anyhow::Error {

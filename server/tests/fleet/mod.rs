@@ -3,6 +3,7 @@
 
 #![allow(dead_code)]
 
+pub mod deployments;
 pub mod packages;
 
 use anyhow::Context as _;

@@ -26,24 +26,36 @@ macro_rules! scenarios {
 }
 
 mod clients;
+mod collections;
 mod console;
+mod contents;
+mod deployment_rules;
+mod deployments;
 mod migrations;
 mod plant;
+mod policies;
 mod publications;
 mod states;
 mod synchronization;
 mod tokens;
+mod windows;
 
 /// Every scenario.
 pub fn all() -> Vec<Scenario> {
     [
         clients::all(),
+        collections::all(),
         console::all(),
+        contents::all(),
+        deployment_rules::all(),
+        deployments::all(),
         migrations::all(),
+        policies::all(),
         publications::all(),
         states::all(),
         synchronization::all(),
         tokens::all(),
+        windows::all(),
     ]
     .concat()
 }

@@ -32,13 +32,13 @@ scenarios![
 const CATALOG: &str = "catalogs/bookworm/amd64";
 
 /// A site that publishes into a temporary folder.
-struct Site {
+pub struct Site {
     publisher: Publisher,
     folder: TempDir,
 }
 
 impl Site {
-    fn new(database: &Database) -> anyhow::Result<Self> {
+    pub fn new(database: &Database) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let repository = RepositoryFolder::open(folder.path())?;
         let key = RepositoryKey::from_secret(&[7; 32]).map_err(|error| anyhow::anyhow!("{error}"))?;
@@ -46,18 +46,18 @@ impl Site {
     }
 
     /// Publishes, and takes the index as an agent would.
-    async fn publish(&self) -> anyhow::Result<Index> {
+    pub async fn publish(&self) -> anyhow::Result<Index> {
         self.publisher.publish().await?;
         let publication = self.current().await?;
         let mut agent = Repository::new(self.publisher.key.root(), publication.version);
         Ok(agent.accept(&publication.signed_index, now()).map_err(|error| anyhow::anyhow!("{error}"))?.clone())
     }
 
-    async fn current(&self) -> anyhow::Result<Publication> {
+    pub async fn current(&self) -> anyhow::Result<Publication> {
         self.publisher.database.current_publication().await?.context("nothing is published")
     }
 
-    fn read(&self, digest: &Digest) -> anyhow::Result<Vec<u8>> {
+    pub fn read(&self, digest: &Digest) -> anyhow::Result<Vec<u8>> {
         std::fs::read(self.publisher.repository.path(digest)).with_context(|| format!("{digest} is not stored"))
     }
 
@@ -96,7 +96,7 @@ impl Site {
 }
 
 /// An update with packages of name, architecture and version.
-fn update(source: &str, version: &str, packages: &[(&str, &str, &str)]) -> ImportedUpdate {
+pub fn update(source: &str, version: &str, packages: &[(&str, &str, &str)]) -> ImportedUpdate {
     let package = |(name, architecture, version): &(&str, &str, &str)| ImportedPackage {
         name: (*name).into(),
         architecture: (*architecture).into(),
@@ -116,7 +116,12 @@ fn update(source: &str, version: &str, packages: &[(&str, &str, &str)]) -> Impor
     }
 }
 
-async fn import(database: &Database, suite: i64, follow: Follow, updates: Vec<ImportedUpdate>) -> anyhow::Result<()> {
+pub async fn import(
+    database: &Database,
+    suite: i64,
+    follow: Follow,
+    updates: Vec<ImportedUpdate>,
+) -> anyhow::Result<()> {
     let names: Vec<_> = updates.iter().map(|update| (&update.source, &update.version)).collect();
     let imported = Digest::of(format!("{names:?}").as_bytes());
     let import = SuiteImport { validator: None, imported, released_at: NOW, follow, updates };
@@ -144,7 +149,11 @@ async fn a_publication_is_what_an_agent_accepts(database: Database) -> anyhow::R
         index.version >= now().unsigned_abs() - 60,
         "a version of this time, so that a restored site gets above it"
     );
-    ensure!(index.targets.iter().map(|target| target.name.as_str()).eq([CATALOG, "plugins/dpkg"]));
+    ensure!(index.targets.iter().map(|target| target.name.as_str()).eq([
+        CATALOG,
+        "plugins/dpkg",
+        "plugins/dpkg-installer"
+    ]));
     let rules = site.rules(&index, CATALOG)?;
     ensure!(rules.keys().eq(["bookworm/bash/5.2.15-2"]));
 
@@ -267,7 +276,7 @@ async fn what_the_publication_before_names_is_kept_and_nothing_older(database: D
     ensure!(site.rules(&indices[1], CATALOG)?.len() == 2, "a client in the middle of a fetch succeeds");
     ensure!(site.catalog(&indices[0], CATALOG).is_err());
     // Two catalogs with a chunk each, and the plugin.
-    ensure!(site.stored()?.len() == 5, "{:?}", site.stored()?);
+    ensure!(site.stored()?.len() == 6, "{:?}", site.stored()?);
     ensure!(number(&database, "SELECT COUNT(*) FROM publications").await? == 2);
     Ok(())
 }

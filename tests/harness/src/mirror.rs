@@ -7,6 +7,7 @@ pub use keys::{ArchiveKey, sign_inline};
 pub use pgp::crypto::hash::HashAlgorithm;
 pub use server::{Behaviour, Server};
 
+use crate::package::{BuiltPackage, Package};
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub struct Mirror {
 /// One suite of a mirror: what its next publication says.
 #[derive(Debug)]
 pub struct Suite {
+    archive: PathBuf,
     folder: PathBuf,
     index_prefix: String,
     /// The release's fields, besides `Date` and the digests.
@@ -128,6 +130,7 @@ impl Mirror {
         };
         let fields = [("Codename", name.trim_end_matches('/')), ("Components", "main"), ("Architectures", "amd64")];
         Suite {
+            archive: self.folder.path().to_owned(),
             folder,
             index_prefix,
             fields: fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
@@ -156,6 +159,30 @@ impl Suite {
     pub fn add_to(&mut self, architecture: &str, package: Deb) -> &mut Self {
         self.packages.entry(architecture.to_owned()).or_default().push(package);
         self
+    }
+
+    /// Builds a package into the archive's pool and adds it to the index for its architecture; one for every architecture
+    /// is in all indices there are.
+    ///
+    /// # Errors
+    /// When it cannot be built.
+    pub fn add_package(&mut self, package: &Package) -> Result<BuiltPackage> {
+        let path = package.pool_path();
+        let target = self.archive.join(&path);
+        let built = package.build(target.parent().context("a pool has folders")?)?;
+        // The file's name in the pool has no epoch.
+        std::fs::rename(&built.path, &target)?;
+        let listed = package.listed(&built, &path);
+        match listed.get("Architecture") {
+            Some("all") | None => {
+                self.packages.values_mut().for_each(|index| index.push(listed.clone()));
+            }
+            Some(architecture) => {
+                let architecture = architecture.to_owned();
+                self.add_to(&architecture, listed);
+            }
+        }
+        Ok(BuiltPackage { path: target, ..built })
     }
 
     /// Removes a package from all indices.
@@ -305,11 +332,15 @@ impl Deb {
     /// A package for `amd64`, built from the source package of the same name and version.
     #[must_use]
     pub fn new(name: &str, version: &str) -> Self {
-        let deb =
-            Self { fields: Vec::new() }.with("Package", name).with("Version", version).with("Architecture", "amd64");
+        let deb = Self::bare(name, version).with("Architecture", "amd64");
         let deb = deb.with("Filename", &format!("pool/main/{name}_{version}_amd64.deb")).with("Size", "1000");
         deb.with("SHA256", &hex_digest(format!("{name} {version}").as_bytes()))
             .with("Description", &format!("about {name}"))
+    }
+
+    /// A package of which only name and version are said.
+    pub(crate) fn bare(name: &str, version: &str) -> Self {
+        Self { fields: Vec::new() }.with("Package", name).with("Version", version)
     }
 
     /// Sets a field.

@@ -11,9 +11,10 @@ use crate::content::{Content, Unavailable};
 use crate::identity::Identity;
 use crate::policy::Policy;
 use anyhow::{Context as _, ensure};
-use farrier_protocol::assignment::AssignedPlugin;
+use farrier_protocol::Digest;
+use farrier_protocol::assignment::{AssignedInstaller, AssignedPlugin};
 use farrier_protocol::state_message::{PluginResult, bounded};
-use farrier_runtime::{ArtefactCache, Grants, Plugin, Profile, Runtime};
+use farrier_runtime::{ArtefactCache, Grants, InstallerPlugin, LoadError, Manifest, Plugin, Profile, Runtime};
 use plugin::PluginScan;
 
 /// Loads plugins and puts them to work on the endpoint.
@@ -44,22 +45,21 @@ impl<'a> Scanner<'a> {
 
     /// The plugin, ready to be asked, with the grants that the site, its manifest and this client agree on.
     pub(crate) fn guest(&self, assigned: &AssignedPlugin) -> anyhow::Result<farrier_runtime::Scan> {
-        let plugin = self.load(assigned)?;
+        let plugin = self.plugin(assigned)?;
         let grants = Grants::new(plugin.manifest(), &assigned.read, &self.agent.config.plugins.read)?;
         Ok(plugin.scan(&self.agent.endpoint, grants))
     }
 
-    /// Forgets the compiled form of every plugin that is not assigned.
-    pub(crate) fn forget_others(&self, plugins: &[AssignedPlugin]) {
-        let assigned: Vec<_> = plugins.iter().map(|plugin| plugin.digest).collect();
+    /// Forgets the compiled form of every plugin but these.
+    pub(crate) fn forget_others(&self, components: impl Iterator<Item = Digest>) {
+        let assigned: Vec<_> = components.collect();
         if let Err(error) = self.artefacts.retain(&assigned) {
             tracing::warn!(%error, "Old compiled plugins could not be removed");
         }
     }
 
-    /// Asks every plugin of the policy about everything. Names are collected for people, not for the site.
-    pub(crate) fn scan(&self, policy: &Policy, with_names: bool) -> anyhow::Result<Outcome> {
-        let mut tally = Tally::new(with_names);
+    /// Asks every plugin of the policy about everything.
+    pub(crate) fn scan(&self, policy: &Policy, mut tally: Tally) -> anyhow::Result<Outcome> {
         let mut chunks = Chunks::new(self.content)?;
         let mut results = Vec::new();
         for assigned in &policy.assignment.assessment.plugins {
@@ -76,21 +76,44 @@ impl<'a> Scanner<'a> {
         Ok(Outcome { tally, plugins: results })
     }
 
-    fn load(&self, assigned: &AssignedPlugin) -> anyhow::Result<Plugin> {
-        let AssignedPlugin { name, version, digest, .. } = assigned;
-        let mut component = Vec::new();
-        self.content.read(digest, self.runtime.limits().component_bytes, &mut component)?;
-        self.agent.progress.show(format_args!("Preparing plugin {name} {version}"));
-        let loaded = self.runtime.load(&component, &self.artefacts, &self.agent.compiler);
-        self.agent.progress.clear();
-        let plugin = loaded?;
-        let manifest = plugin.manifest();
-        ensure!(
-            *manifest.name == **name && *manifest.version == **version,
-            "it is assigned as {name} {version}, but its manifest says {} {}",
-            manifest.name,
-            manifest.version
-        );
+    /// An installer plugin, loaded.
+    pub(crate) fn installer(&self, assigned: &AssignedInstaller) -> anyhow::Result<InstallerPlugin> {
+        let AssignedInstaller { name, version, digest, .. } = assigned;
+        let load = |component: &[u8]| self.runtime.load_installer(component, &self.artefacts, &self.agent.compiler);
+        let plugin = self.load(digest, &format!("{name} {version}"), load)?;
+        check(name, version, plugin.manifest())?;
         Ok(plugin)
     }
+
+    fn plugin(&self, assigned: &AssignedPlugin) -> anyhow::Result<Plugin> {
+        let AssignedPlugin { name, version, digest, .. } = assigned;
+        let load = |component: &[u8]| self.runtime.load(component, &self.artefacts, &self.agent.compiler);
+        let plugin = self.load(digest, &format!("{name} {version}"), load)?;
+        check(name, version, plugin.manifest())?;
+        Ok(plugin)
+    }
+
+    fn load<T>(
+        &self,
+        digest: &Digest,
+        what: &str,
+        load: impl FnOnce(&[u8]) -> Result<T, LoadError>,
+    ) -> anyhow::Result<T> {
+        let mut component = Vec::new();
+        self.content.read(digest, self.runtime.limits().component_bytes, &mut component)?;
+        self.agent.progress.show(format_args!("Preparing plugin {what}"));
+        let loaded = load(&component);
+        self.agent.progress.clear();
+        Ok(loaded?)
+    }
+}
+
+fn check(name: &str, version: &str, manifest: &Manifest) -> anyhow::Result<()> {
+    ensure!(
+        manifest.name == name && manifest.version == version,
+        "it is assigned as {name} {version}, but its manifest says {} {}",
+        manifest.name,
+        manifest.version
+    );
+    Ok(())
 }

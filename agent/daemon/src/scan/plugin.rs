@@ -49,12 +49,30 @@ pub(crate) struct Tally {
     pub(crate) incomplete: bool,
     /// The names of all updates that are not `NotRequired`, if somebody wants to read them.
     pub(crate) names: Option<BTreeMap<UpdateId, Box<str>>>,
+    /// Updates that somebody wants to be sure of, and whether a plugin was asked about them: what has no verdict is
+    /// `NotRequired` only then.
+    pub(crate) watched: BTreeMap<UpdateId, bool>,
 }
 
 impl Tally {
-    /// Nothing found yet.
-    pub(crate) fn new(with_names: bool) -> Self {
-        Self { names: with_names.then(BTreeMap::new), ..Self::default() }
+    /// Collects names, for people.
+    pub(crate) fn with_names() -> Self {
+        Self { names: Some(BTreeMap::new()), ..Self::default() }
+    }
+
+    /// Keeps an eye on these updates.
+    pub(crate) fn watching(updates: impl Iterator<Item = UpdateId>) -> Self {
+        Self { watched: updates.map(|update| (update, false)).collect(), ..Self::default() }
+    }
+
+    fn watch(&mut self, asked_about: impl Iterator<Item = UpdateId>) {
+        if !self.watched.is_empty() {
+            for update in asked_about {
+                if let Some(met) = self.watched.get_mut(&update) {
+                    *met = true;
+                }
+            }
+        }
     }
 }
 
@@ -184,6 +202,7 @@ fn ask(guest: &mut impl Guest, chunk: &Chunk<'_>, name: &str, tag: PluginTag, ta
         };
         tally.verdicts.add(update, Verdict { state: *state, plugin: tag, findings });
     }
+    tally.watch(chunk.updates());
     collect_names(tally, chunk, |index| states[index] != ComplianceState::NotRequired);
     failure
 }

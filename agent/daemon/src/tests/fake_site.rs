@@ -1,12 +1,19 @@
 //! A site of a few threads: TLS, HTTP/1.1, and a state that tests change behind its back.
 
+use super::fake_mirror::{self, Behaviour};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use farrier_protocol::assignment::{Assessment, AssignedCatalog, AssignedPlugin, Assignment, Schedule};
+use farrier_protocol::assignment::{
+    Assessment, AssignedCatalog, AssignedDeployment, AssignedInstaller, AssignedPlugin, Assignment, Schedule, Standing,
+    Windows,
+};
 use farrier_protocol::catalog::{Catalog, Chunk, ChunkEntry};
+use farrier_protocol::deployment::{DeployedUpdates, DeploymentPolicy};
 use farrier_protocol::enrollment::{EnrollmentReply, EnrollmentRequest, EnrollmentToken};
-use farrier_protocol::state_message::{Inventory, ScanResult, StateBatch, StateMessage, StateReply, bounded};
-use farrier_protocol::{ClientId, ComplianceState, Digest, UpdateId, paths};
+use farrier_protocol::state_message::{
+    Enforcement, Facts, Inventory, ScanResult, StateBatch, StateMessage, StateReply, bounded,
+};
+use farrier_protocol::{ClientId, ComplianceState, DeploymentId, Digest, UpdateId, paths};
 use farrier_runtime::Manifest;
 use farrier_trust::{Index, RepositoryKey, Target};
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, IsCa, Issuer, KeyPair};
@@ -35,6 +42,9 @@ pub(super) struct ClientView {
     pub findings: Vec<(UpdateId, String, String)>,
     pub inventory: Option<Inventory>,
     pub scans: Vec<ScanResult>,
+    pub facts: Option<Facts>,
+    /// Every word on every job, in the order in which they came.
+    pub enforcements: Vec<Enforcement>,
 }
 
 /// What tests change.
@@ -43,11 +53,18 @@ pub(super) struct Shared {
     pub version: u64,
     pub plugins: Vec<AssignedPlugin>,
     pub catalogs: Vec<AssignedCatalog>,
+    pub installers: Vec<AssignedInstaller>,
+    pub deployments: Vec<AssignedDeployment>,
+    pub windows: Windows,
     pub targets: Vec<Target>,
     pub content: BTreeMap<Digest, Vec<u8>>,
     pub assignment: Vec<u8>,
     pub index: Vec<u8>,
     pub client: ClientView,
+    /// The content of updates.
+    pub contents: BTreeMap<Digest, Vec<u8>>,
+    /// How it is served.
+    pub content_behaviour: Behaviour,
     /// Every request line since the test looked last.
     pub requests: Vec<String>,
     /// Connections are closed at once.
@@ -124,6 +141,52 @@ impl FakeSite {
         });
     }
 
+    /// Assigns a built installer of `plugins/dist`, with everything its manifest asks for.
+    pub(super) fn add_installer(&self, name: &str) {
+        let file = format!("{}/../../plugins/dist/{name}.wasm", env!("CARGO_MANIFEST_DIR"));
+        let component = std::fs::read(file).unwrap();
+        let manifest = Manifest::read(&component).unwrap();
+        let target = format!("plugins/{name}");
+        let digest = self.add_target(&target, component);
+        self.shared().installers.push(AssignedInstaller {
+            name: bounded(name),
+            version: bounded(&manifest.version),
+            target: bounded(&target),
+            digest,
+            read: manifest.read.iter().map(|glob| bounded(glob)).collect(),
+            write: manifest.write.iter().map(|glob| bounded(glob)).collect(),
+            run: manifest.run.iter().map(|line| bounded(line)).collect(),
+        });
+    }
+
+    /// Publishes the updates of a deployment for the one scope of its policy, and the policy.
+    pub(super) fn add_deployment(&self, mut policy: DeploymentPolicy, updates: &DeployedUpdates) {
+        let compressed = zstd::bulk::compress(&farrier_protocol::encode(updates).unwrap(), 3).unwrap();
+        let scope = &mut policy.scopes[0];
+        (scope.digest, scope.length) = (Digest::of(&compressed), compressed.len() as u32);
+        self.shared().content.insert(scope.digest, compressed);
+        let name = format!("policies/{}", policy.deployment);
+        let digest = self.add_target(&name, farrier_protocol::encode(&policy).unwrap());
+        let deployments = &mut self.shared().deployments;
+        match deployments.iter_mut().find(|assigned| assigned.deployment == policy.deployment) {
+            Some(assigned) => assigned.digest = digest,
+            None => deployments.push(AssignedDeployment {
+                deployment: policy.deployment,
+                target: bounded(&name),
+                digest,
+                phase: 0,
+                standing: Standing::Open { since: 1_700_000_000 },
+                retries: 0,
+            }),
+        }
+    }
+
+    /// Changes how a deployment stands for the client.
+    pub(super) fn assign(&self, deployment: DeploymentId, change: impl FnOnce(&mut AssignedDeployment)) {
+        let mut shared = self.shared();
+        change(shared.deployments.iter_mut().find(|assigned| assigned.deployment == deployment).unwrap());
+    }
+
     /// Publishes a catalog in the place of the one of this name.
     pub(super) fn add_catalog(&self, plugin: &str, scope: &str, target: &str, updates: &[(&str, Vec<u8>)]) {
         let chunks = updates.chunks(CHUNK_RULES).map(|updates| self.add_chunk(updates)).collect();
@@ -144,14 +207,20 @@ impl FakeSite {
         shared.version += 1;
         let (version, targets) = (shared.version, shared.targets.clone());
         shared.index = self.key.sign(&Index { version, expires, targets }).unwrap();
-        let assignment = Assignment::from(Assessment {
+        let assessment = Assessment {
             client: CLIENT,
             version,
             issued_at: 1_700_000_000,
             schedule: Schedule { poll_seconds: 900, scan_seconds: 3_600 },
             plugins: shared.plugins.iter().cloned().collect(),
             catalogs: shared.catalogs.iter().cloned().collect(),
-        });
+        };
+        let assignment = Assignment {
+            assessment,
+            installers: shared.installers.iter().cloned().collect(),
+            deployments: shared.deployments.iter().cloned().collect(),
+            windows: shared.windows.clone(),
+        };
         shared.assignment = farrier_protocol::encode(&assignment).unwrap();
     }
 
@@ -236,13 +305,22 @@ fn serve(stream: TcpStream, config: &Arc<ServerConfig>, authority: &Authority, s
     }
     let connection = ServerConnection::new(config.clone()).unwrap();
     let mut stream = BufReader::new(StreamOwned::new(connection, stream));
-    while let Some((line, tag, body)) = read_request(&mut stream) {
+    while let Some(Request { line, tag, range, body }) = read_request(&mut stream) {
         let known = stream.get_ref().conn.peer_certificates().is_some();
         let mut shared = shared.lock().unwrap();
-        let answer = shared.answer(&line, tag.as_deref(), &body, known, authority);
+        let content = line.strip_prefix("GET ").and_then(|path| path.strip_prefix(paths::CONTENT));
+        // What may be cut short ends the connection.
+        let closes = content.is_some();
+        let answer = match content.and_then(|digest| digest.trim_start_matches('/').parse().ok()) {
+            Some(digest) => {
+                let file = shared.contents.get(&digest).map(Vec::as_slice);
+                fake_mirror::answer(file, range.as_deref(), &shared.content_behaviour)
+            }
+            None => shared.answer(&line, tag.as_deref(), &body, known, authority),
+        };
         shared.requests.push(line);
         drop(shared);
-        if stream.get_mut().write_all(&answer).is_err() {
+        if stream.get_mut().write_all(&answer).is_err() || closes {
             return;
         }
     }
@@ -250,11 +328,18 @@ fn serve(stream: TcpStream, config: &Arc<ServerConfig>, authority: &Authority, s
 
 type Stream = BufReader<StreamOwned<ServerConnection, TcpStream>>;
 
-/// Request line, If-None-Match and body.
-fn read_request(stream: &mut Stream) -> Option<(String, Option<String>, Vec<u8>)> {
+/// What of a request matters here.
+struct Request {
+    line: String,
+    tag: Option<String>,
+    range: Option<String>,
+    body: Vec<u8>,
+}
+
+fn read_request(stream: &mut Stream) -> Option<Request> {
     let mut request = String::new();
     stream.read_line(&mut request).ok().filter(|length| *length > 0)?;
-    let (mut length, mut tag) = (0, None);
+    let (mut length, mut tag, mut range) = (0, None, None);
     loop {
         let mut line = String::new();
         stream.read_line(&mut line).ok()?;
@@ -262,12 +347,14 @@ fn read_request(stream: &mut Stream) -> Option<(String, Option<String>, Vec<u8>)
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().ok()?,
             "if-none-match" => tag = Some(value.to_owned()),
+            "range" => range = Some(value.to_owned()),
             _ => {}
         }
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
-    Some((request.trim_end().trim_end_matches(" HTTP/1.1").to_owned(), tag, body))
+    let line = request.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
+    Some(Request { line, tag, range, body })
 }
 
 impl Shared {
@@ -341,7 +428,8 @@ impl ClientView {
                 self.findings.push((finding.update, finding.subject.to_string(), finding.detail.to_string()));
             }
             StateMessage::Scan(scan) => self.scans.push(*scan),
-            StateMessage::Facts(_) | StateMessage::Enforcement(_) => {}
+            StateMessage::Facts(facts) => self.facts = Some(*facts),
+            StateMessage::Enforcement(enforcement) => self.enforcements.push(*enforcement),
         }
     }
 }

@@ -1,19 +1,25 @@
 //! The agent against a site on loopback that can be told to misbehave.
 
+mod deploying;
+mod deployment;
+mod downloading;
 mod enrolling;
+mod fake_mirror;
 mod fake_site;
 mod polling;
 mod reporting;
 mod running;
 mod scanning;
+mod user;
 
 use crate::agent::Agent;
 use crate::assess::{Assessment, assess};
-use crate::config::{Config, LimitsConfig, PluginsConfig, ScheduleConfig};
+use crate::config::{Config, PluginsConfig};
 use crate::enroll::enroll;
 use crate::fetch::{Polled, poll};
 use crate::progress::Progress;
 use crate::report::send;
+use crate::scan::Tally;
 use fake_site::FakeSite;
 use farrier_dpkg_rules::{Binary, encode};
 use farrier_protocol::{ComplianceState, UpdateId};
@@ -49,9 +55,11 @@ impl World {
         let config = Config {
             data: folder.path().join("data"),
             root,
-            plugins: PluginsConfig { read: vec!["/etc/*".into(), "/var/lib/dpkg/*".into()] },
-            schedule: ScheduleConfig::default(),
-            limits: LimitsConfig::default(),
+            plugins: PluginsConfig {
+                read: vec!["/etc/*".into(), "/var/lib/dpkg/*".into()],
+                ..PluginsConfig::default()
+            },
+            ..Config::default()
         };
         let mut agent = Agent::open(config, Progress::silent()).unwrap();
         agent.compiler = Compiler::InProcess;
@@ -79,7 +87,7 @@ impl World {
     }
 
     fn scan(&self) -> anyhow::Result<Assessment> {
-        assess(&mut self.agent.session()?, true)
+        assess(&mut self.agent.session()?, Tally::with_names())
     }
 
     fn send(&self) -> anyhow::Result<u64> {
@@ -125,8 +133,20 @@ fn write(root: &Path, path: &str, content: &str) {
     fs::write(path, content).unwrap();
 }
 
-fn wait<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+/// Makes a program. Not by this process: a program that is open for writing in any child of it cannot be run.
+pub(crate) fn script(path: &Path, text: &str) {
+    let mut shell = std::process::Command::new("/bin/sh");
+    shell.args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$1\" >\"$0\" && chmod 755 \"$0\""]).arg(path).arg(text);
+    assert!(shell.status().unwrap().success());
+}
+
+pub(crate) fn wait<T>(work: impl Future<Output = T>) -> T {
+    thread_local! {
+        // One for each test, as a process has one: connections do not outlive it.
+        static RUNTIME: tokio::runtime::Runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    }
+    RUNTIME.with(|runtime| runtime.block_on(work))
 }
 
 /// An error with its causes, as a person reads it.

@@ -16,7 +16,7 @@ fn an_unchanged_poll_costs_two_requests() {
     assert_eq!(world.poll().unwrap(), Polled::Adopted);
     world.site.take_requests();
     assert_eq!(world.poll().unwrap(), Polled::Unchanged);
-    assert_eq!(world.site.take_requests(), ["GET /v1/assignment", "GET /repository/index"]);
+    assert_eq!(world.site.take_requests(), ["GET /v2/assignment", "GET /repository/index"]);
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! What the daemon does by itself.
 
+use super::deployment::Deployed;
 use super::{OPENSSL, World, wait};
+use crate::clock::now;
 use crate::run::Daemon;
 use farrier_protocol::ComplianceState;
+use farrier_protocol::deployment::Moment;
+use farrier_protocol::enforcement::EnforcementState;
 use std::fs;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -92,7 +96,7 @@ fn a_poll_that_finds_nothing_new_writes_nothing_but_when_it_was() {
     let written = || fs::metadata(world.agent.layout.spool()).unwrap().modified().unwrap();
     let (before, _) = (written(), world.site.take_requests());
     poll(&mut daemon);
-    assert_eq!(world.site.take_requests(), ["GET /v1/assignment", "GET /repository/index"]);
+    assert_eq!(world.site.take_requests(), ["GET /v2/assignment", "GET /repository/index"]);
     assert_eq!(written(), before);
 
     world.scan().unwrap();
@@ -113,4 +117,21 @@ fn a_daemon_without_an_assignment_waits_for_one() {
     world.site.publish();
     wait(Daemon::new(&world.agent).work());
     assert_eq!(world.reported(OPENSSL), Some(ComplianceState::Required));
+}
+
+#[test]
+fn the_daemon_installs_what_is_deployed_and_sleeps_until_the_next_deadline() {
+    let mut deployed = Deployed::with(|it| it.policy.deadline = Some(Moment::At(now() + 600)));
+    let mut daemon = Daemon::new(&deployed.world.agent);
+    wait(daemon.work());
+    assert_eq!(deployed.last().state, EnforcementState::Downloaded);
+    assert!((500..=600).contains(&daemon.seconds_to_wait()), "{}", daemon.seconds_to_wait());
+    drop(daemon);
+
+    deployed.policy.deadline = Some(Moment::At(now() - 60));
+    deployed.publish();
+    let mut daemon = Daemon::new(&deployed.world.agent);
+    wait(daemon.work());
+    assert_eq!(deployed.last().state, EnforcementState::Succeeded);
+    assert!(daemon.seconds_to_wait() > 600, "{}", daemon.seconds_to_wait());
 }

@@ -1,9 +1,11 @@
 //! A runtime, an endpoint and the guests, for tests.
 
+mod artefacts;
+
+use artefacts::{built, cache, plugins};
 use farrier_protocol::ComplianceState;
-use farrier_runtime::{ArtefactCache, Compiler, Endpoint, Grants, Limits, LoadError, Plugin, Profile, Runtime, Scan};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock};
+use farrier_runtime::{Compiler, Endpoint, Grants, Limits, LoadError, Plugin, Profile, Runtime, Scan};
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tracing::field::{Field, Visit};
 
@@ -11,21 +13,6 @@ use tracing::field::{Field, Visit};
 pub const RULES: &[u8] = b"\x01\0a\x02\0bc";
 /// One rule.
 pub const RULE: &[u8] = b"a";
-
-/// Artefacts of all tests of this process: what one compiled, the others load.
-fn cache() -> &'static ArtefactCache {
-    static CACHE: OnceLock<(TempDir, ArtefactCache)> = OnceLock::new();
-    let (_, cache) = CACHE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = ArtefactCache::open(folder.path(), [1; 32]).unwrap();
-        (folder, cache)
-    });
-    cache
-}
-
-fn plugins() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins"))
-}
 
 /// The text of a guest in `plugins/hostile/wat`.
 pub fn wat_text(name: &str) -> String {
@@ -65,8 +52,7 @@ impl Stage {
 
     /// A scan by a built plugin.
     pub fn scan(&self, plugin: &str) -> Scan {
-        let component = std::fs::read(plugins().join("dist").join(plugin).with_extension("wasm")).unwrap();
-        self.scan_of(&self.load(&component).unwrap())
+        self.scan_of(&self.load(&built(plugin)).unwrap())
     }
 
     pub fn scan_of(&self, plugin: &Plugin) -> Scan {

@@ -1,9 +1,10 @@
 //! A site in memory, and a client that works as hard as it can to lose a message.
 #![allow(clippy::unwrap_used, dead_code)]
 
-use farrier_protocol::state_message::{Compliance, StateBatch, StateMessage, StateReply};
-use farrier_protocol::{ClientId, ComplianceState, UpdateId};
-use farrier_spool::{Acknowledgement, Blob, Recording, Spool, SpoolError};
+use farrier_protocol::enforcement::EnforcementState;
+use farrier_protocol::state_message::{Compliance, Enforcement, StateBatch, StateMessage, StateReply, Text};
+use farrier_protocol::{ClientId, ComplianceState, DeploymentId, UpdateId};
+use farrier_spool::{Acknowledgement, Blob, JobKey, Recording, Spool, SpoolError};
 use std::collections::BTreeMap;
 
 pub const OWNER: ClientId = ClientId([1; 16]);
@@ -15,6 +16,7 @@ pub struct Site {
     stream: Option<u64>,
     last_serial: u64,
     pub states: BTreeMap<UpdateId, ComplianceState>,
+    pub jobs: BTreeMap<JobKey, EnforcementState>,
 }
 
 impl Site {
@@ -40,16 +42,18 @@ impl Site {
 
     fn apply(&mut self, message: &StateMessage) {
         match message {
-            StateMessage::Reset => self.states.clear(),
+            StateMessage::Reset => {
+                self.states.clear();
+                self.jobs.clear();
+            }
             StateMessage::Compliance(Compliance { update, state: ComplianceState::NotRequired }) => {
                 self.states.remove(update);
             }
             StateMessage::Compliance(Compliance { update, state }) => drop(self.states.insert(*update, *state)),
-            StateMessage::Inventory(_)
-            | StateMessage::Finding(_)
-            | StateMessage::Scan(_)
-            | StateMessage::Facts(_)
-            | StateMessage::Enforcement(_) => {}
+            StateMessage::Enforcement(enforcement) => {
+                self.jobs.insert((enforcement.deployment, enforcement.update), enforcement.state);
+            }
+            StateMessage::Inventory(_) | StateMessage::Finding(_) | StateMessage::Scan(_) | StateMessage::Facts(_) => {}
         }
     }
 }
@@ -64,11 +68,12 @@ impl Random {
     }
 }
 
-/// One thing a client does: scan, send some batches, or start a new stream.
+/// One thing a client does: scan, go on with installations, send some batches, or start a new stream.
 pub fn step(spool: &Spool, random: &mut Random, mut send: impl FnMut(&[u8]) -> StateReply) -> Result<(), SpoolError> {
-    match random.below(8) {
+    match random.below(11) {
         0..=4 => scan(spool, random),
-        5 | 6 => {
+        5..=7 => install(spool, random),
+        8 | 9 => {
             let mut after = 0;
             for _ in 0..=random.below(3) {
                 let Some(batch) = spool.next_batch(after)? else { break };
@@ -98,13 +103,56 @@ fn scan(spool: &Spool, random: &mut Random) -> Result<(), SpoolError> {
         .map(|(update, state)| (*update, (*state != ComplianceState::NotRequired).then(|| vec![*state as u8; 50])))
         .collect();
     let messages: Vec<_> = states.iter().map(|(update, state)| message(*update, *state)).collect();
-    let recording = Recording { records: &records, blobs: &[(Blob::Scan, &[7; 100])] };
+    let recording = Recording { records: &records, blobs: &[(Blob::Scan, &[7; 100])], ..Recording::default() };
+    spool.record(&recording, messages.iter().map(Vec::as_slice))
+}
+
+/// Jobs go on; one that the site heard the end of may be forgotten.
+fn install(spool: &Spool, random: &mut Random) -> Result<(), SpoolError> {
+    let known = journal(spool)?;
+    let (mut jobs, mut messages) = (BTreeMap::new(), Vec::new());
+    for _ in 0..random.below(20) {
+        let key = (DeploymentId([random.below(3) as u8; 16]), UpdateId([random.below(9) as u8; 16]));
+        let state = EnforcementState::ALL[random.below(13) as usize];
+        if known.get(&key) == Some(&EnforcementState::Cancelled) {
+            jobs.insert(key, None);
+        } else {
+            jobs.insert(key, Some(state));
+        }
+    }
+    for (key, state) in &jobs {
+        // The last word on a forgotten job was its end.
+        messages.extend(state.map(|state| enforcement(*key, state)));
+    }
+    let jobs: Vec<_> = jobs.into_iter().map(|(key, state)| (key, state.map(|state| vec![state as u8; 90]))).collect();
+    let recording = Recording { jobs: &jobs, ..Recording::default() };
     spool.record(&recording, messages.iter().map(Vec::as_slice))
 }
 
 fn restart(spool: &Spool, random: &mut Random) -> Result<(), SpoolError> {
-    let messages: Vec<_> = recorded(spool)?.into_iter().map(|(update, state)| message(update, state)).collect();
+    let states = recorded(spool)?.into_iter().map(|(update, state)| message(update, state));
+    let jobs = journal(spool)?.into_iter().map(|(key, state)| enforcement(key, state));
+    let messages: Vec<_> = states.chain(jobs).collect();
     spool.restart_stream(random.below(u64::MAX), messages.iter().map(Vec::as_slice))
+}
+
+fn enforcement((deployment, update): JobKey, state: EnforcementState) -> Vec<u8> {
+    let enforcement = Enforcement {
+        deployment,
+        update,
+        state,
+        since: 0,
+        installations: 0,
+        bytes_left: 0,
+        until: None,
+        reason: Text::new(),
+    };
+    farrier_protocol::encode(&StateMessage::Enforcement(Box::new(enforcement))).unwrap()
+}
+
+fn journal(spool: &Spool) -> Result<BTreeMap<JobKey, EnforcementState>, SpoolError> {
+    let jobs = spool.jobs()?.into_iter();
+    Ok(jobs.map(|(key, job)| (key, EnforcementState::try_from(i64::from(job[0])).unwrap())).collect())
 }
 
 fn message(update: UpdateId, state: ComplianceState) -> Vec<u8> {
@@ -116,7 +164,8 @@ fn recorded(spool: &Spool) -> Result<BTreeMap<UpdateId, ComplianceState>, SpoolE
     Ok(records.map(|(update, record)| (update, ComplianceState::try_from(i64::from(record[0])).unwrap())).collect())
 }
 
-/// Whatever happened: once the queued messages arrive, the site knows exactly what is recorded, and no serial is missing.
+/// Whatever happened: once the queued messages arrive, the site knows exactly what is recorded, of each job exactly what is
+/// in the journal, and no serial is missing.
 pub fn assert_nothing_is_lost(spool: &Spool, site: &Site) {
     let mut site = site.clone();
     let stream = spool.stream().unwrap();
@@ -128,4 +177,9 @@ pub fn assert_nothing_is_lost(spool: &Spool, site: &Site) {
     }
     assert_eq!(after, stream.next_serial - 1, "every queued message is there");
     assert_eq!(site.states, recorded(spool).unwrap(), "what is recorded is what the site was told");
+    // Of a forgotten job the site keeps the last word.
+    site.jobs.retain(|_, state| *state != EnforcementState::Cancelled);
+    let mut journal = journal(spool).unwrap();
+    journal.retain(|_, state| *state != EnforcementState::Cancelled);
+    assert_eq!(site.jobs, journal, "what is in the journal is what the site was told");
 }

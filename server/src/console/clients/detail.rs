@@ -5,13 +5,19 @@ use super::super::frame::{Frame, Section, html};
 use super::super::parameters::{Address, Parameters, STATES, word_of};
 use super::super::problem::Problem;
 use super::super::{State, filters};
-use crate::database::views::{ClientDetail, ClientUpdate, Page};
+use crate::database::now;
+use crate::database::views::{ClientDeploymentRow, ClientDetail, ClientUpdate, CollectionLink, Page};
+use crate::deployment::settings::Purpose;
 use askama::Template;
 use axum::Json;
 use axum::extract::{Path, State as Shared};
 use axum::response::Html;
+use farrier_protocol::enforcement::EnforcementState;
 use farrier_protocol::{ClientId, ComplianceState};
 use serde::Serialize;
+
+/// Updates of a deployment that are shown.
+const SHOWN_UPDATES: usize = 10;
 
 #[derive(Template)]
 #[template(path = "client.html")]
@@ -20,15 +26,19 @@ struct ClientPage {
     client: ClientDetail,
     state: ComplianceState,
     list: Page<ClientUpdate>,
+    deployments: Vec<ClientDeploymentRow>,
+    collections: Vec<CollectionLink>,
 }
 
-/// The client, and one page of its updates with this state.
+/// The client, its deployments, and one page of its updates with this state.
 #[derive(Serialize)]
 pub(in super::super) struct ClientJson {
     #[serde(flatten)]
     client: ClientDetail,
     state: ComplianceState,
     updates_with_state: Page<ClientUpdate>,
+    deployments: Vec<ClientDeploymentRow>,
+    collections: Vec<CollectionLink>,
 }
 
 pub(in super::super) async fn page(
@@ -36,8 +46,10 @@ pub(in super::super) async fn page(
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Result<Html<String>, Problem> {
-    let ClientJson { client, state: shown, updates_with_state } = read(&state, &id, parameters).await?;
-    html(&ClientPage { frame: Frame::new(&state, Section::Clients), client, state: shown, list: updates_with_state })
+    let ClientJson { client, state: shown, updates_with_state: list, deployments, collections } =
+        read(&state, &id, parameters).await?;
+    let frame = Frame::new(&state, Section::Clients);
+    html(&ClientPage { frame, client, state: shown, list, deployments, collections })
 }
 
 pub(in super::super) async fn api(
@@ -63,7 +75,9 @@ async fn read(state: &State, id: &str, mut parameters: Parameters) -> Result<Cli
     };
     let shown = shown.or(client.row.updates.first_of(&chart::STATES)).unwrap_or(ComplianceState::Required);
     let updates_with_state = state.database().client_updates(id, shown, page).await?;
-    Ok(ClientJson { client, state: shown, updates_with_state })
+    let deployments = state.database().client_deployments(id, now()).await?;
+    let collections = state.database().client_collections(id).await?;
+    Ok(ClientJson { client, state: shown, updates_with_state, deployments, collections })
 }
 
 impl ClientPage {
@@ -73,6 +87,14 @@ impl ClientPage {
 
     fn chart(&self) -> Chart {
         chart::applicable(&self.client.row.updates)
+    }
+
+    /// What is under way or went wrong of a deployment, for people who want more than one sentence.
+    fn open_updates(deployment: &ClientDeploymentRow) -> impl Iterator<Item = &crate::database::views::UpdateProgress> {
+        let is_open = |state| {
+            !matches!(state, EnforcementState::Waiting | EnforcementState::Succeeded | EnforcementState::Superseded)
+        };
+        deployment.updates.iter().filter(move |update| is_open(update.state)).take(SHOWN_UPDATES)
     }
 
     fn state_address(&self, state: ComplianceState) -> String {

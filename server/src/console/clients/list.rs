@@ -2,7 +2,7 @@
 
 use super::super::chart::{self, Chart};
 use super::super::frame::{Frame, Section, html};
-use super::super::parameters::{Address, Column, ORDERS, Parameters, Words, reversed, word_of};
+use super::super::parameters::{Address, Choice, Column, Parameters, Sorting, Words, choices, word_of};
 use super::super::problem::Problem;
 use super::super::{State, filters};
 use crate::database::now;
@@ -13,13 +13,17 @@ use axum::extract::State as Shared;
 use axum::response::Html;
 
 const PATH: &str = "/clients";
-const SORTS: Words<ClientSort> = &[
-    ("last_contact", ClientSort::LastContact),
-    ("hostname", ClientSort::Hostname),
-    ("last_scan", ClientSort::LastScan),
-    ("required", ClientSort::Required),
-    ("unknown", ClientSort::Unknown),
-];
+const SORTING: Sorting<ClientSort> = Sorting {
+    words: &[
+        ("last_contact", ClientSort::LastContact),
+        ("hostname", ClientSort::Hostname),
+        ("last_scan", ClientSort::LastScan),
+        ("required", ClientSort::Required),
+        ("unknown", ClientSort::Unknown),
+    ],
+    usual: ClientSort::LastContact,
+    natural,
+};
 const GROUPS: Words<ClientGroup> = &[
     ("required", ClientGroup::Required),
     ("unknown", ClientGroup::Unknown),
@@ -61,13 +65,13 @@ async fn read(state: &State, parameters: Parameters) -> Result<(ClientFilter, Pa
 }
 
 fn parse(mut parameters: Parameters) -> Result<ClientFilter, Problem> {
-    let sort = parameters.word("sort", SORTS)?.unwrap_or(ClientSort::LastContact);
+    let (sort, order) = SORTING.read(&mut parameters)?;
     let filter = ClientFilter {
         search: parameters.search()?,
         group: parameters.word("group", GROUPS)?,
         contact: parameters.word("contact", CONTACTS)?,
         sort,
-        order: parameters.word("order", ORDERS)?.unwrap_or(natural(sort)),
+        order,
         page: parameters.page()?,
     };
     parameters.finish()?;
@@ -82,48 +86,35 @@ fn natural(sort: ClientSort) -> Order {
 }
 
 fn address(filter: &ClientFilter) -> String {
-    let is_default = ClientSort::LastContact == filter.sort;
-    Address::new(PATH)
+    let address = Address::new(PATH)
         .with("search", &filter.search)
         .with("group", filter.group.map_or("", |group| word_of(GROUPS, &group)))
-        .with("contact", filter.contact.map_or("", |contact| word_of(CONTACTS, &contact)))
-        .with("sort", if is_default { "" } else { word_of(SORTS, &filter.sort) })
-        .with("order", if filter.order == natural(filter.sort) { "" } else { word_of(ORDERS, &filter.order) })
-        .with_page(filter.page)
-        .into_string()
+        .with("contact", filter.contact.map_or("", |contact| word_of(CONTACTS, &contact)));
+    SORTING.write(address, filter.sort, filter.order).with_page(filter.page).into_string()
 }
 
 impl ClientsPage {
     fn column(&self, label: &'static str, sort: ClientSort, numeric: bool) -> Column {
-        let sorted = (self.filter.sort == sort).then_some(self.filter.order);
-        let order = sorted.map_or(natural(sort), reversed);
-        let filter = ClientFilter { sort, order, page: 1, ..self.filter.clone() };
-        Column { label, address: address(&filter), sorted, numeric }
+        SORTING.column(label, sort, numeric, (self.filter.sort, self.filter.order), |sort, order| {
+            address(&ClientFilter { sort, order, page: 1, ..self.filter.clone() })
+        })
     }
 
     fn page_address(&self, page: i64) -> String {
         address(&ClientFilter { page, ..self.filter.clone() })
     }
 
-    /// The choices of a filter: word, label, whether it is chosen.
-    fn groups(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
-        GROUPS.iter().map(|(word, group)| (*word, group_label(*group), self.filter.group == Some(*group)))
+    /// What the form of filters keeps of the order.
+    fn sorting(&self) -> Vec<(&'static str, &'static str)> {
+        SORTING.said(self.filter.sort, self.filter.order)
     }
 
-    fn contacts(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
-        CONTACTS.iter().map(|(word, contact)| (*word, contact_label(*contact), self.filter.contact == Some(*contact)))
+    fn groups(&self) -> Vec<Choice> {
+        choices(GROUPS, self.filter.group, group_label)
     }
 
-    fn sort_word(&self) -> &'static str {
-        word_of(SORTS, &self.filter.sort)
-    }
-
-    fn is_natural_order(&self) -> bool {
-        self.filter.order == natural(self.filter.sort)
-    }
-
-    fn order_word(&self) -> &'static str {
-        word_of(ORDERS, &self.filter.order)
+    fn contacts(&self) -> Vec<Choice> {
+        choices(CONTACTS, self.filter.contact, contact_label)
     }
 
     fn is_filtered(&self) -> bool {

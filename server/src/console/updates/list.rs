@@ -1,9 +1,10 @@
 //! `/updates`: the list of software updates, searched, filtered and sorted by its address.
 
 use super::super::chart::{self, Chart};
+use super::super::filters::state_label;
 use super::super::frame::{Frame, Section, html};
 use super::super::parameters::{
-    Address, CLASSIFICATIONS, Column, ORDERS, Parameters, STATES, Words, reversed, word_of,
+    Address, CLASSIFICATIONS, Choice, Column, Parameters, STATES, Sorting, choices, word_of,
 };
 use super::super::problem::Problem;
 use super::super::{State, filters};
@@ -13,17 +14,22 @@ use askama::Template;
 use axum::Json;
 use axum::extract::State as Shared;
 use axum::response::Html;
-use farrier_protocol::ComplianceState;
+use farrier_protocol::UpdateId;
+use farrier_protocol::deployment::MAX_DEPLOYED_UPDATES;
 
 const PATH: &str = "/updates";
-const SORTS: Words<UpdateSort> = &[
-    ("required", UpdateSort::Required),
-    ("title", UpdateSort::Title),
-    ("classification", UpdateSort::Classification),
-    ("suite", UpdateSort::Suite),
-    ("first_seen", UpdateSort::FirstSeen),
-    ("compliant", UpdateSort::Compliant),
-];
+const SORTING: Sorting<UpdateSort> = Sorting {
+    words: &[
+        ("required", UpdateSort::Required),
+        ("title", UpdateSort::Title),
+        ("classification", UpdateSort::Classification),
+        ("suite", UpdateSort::Suite),
+        ("first_seen", UpdateSort::FirstSeen),
+        ("compliant", UpdateSort::Compliant),
+    ],
+    usual: UpdateSort::Required,
+    natural,
+};
 
 #[derive(Template)]
 #[template(path = "updates.html")]
@@ -53,6 +59,12 @@ pub(in super::super) async fn api(
     Ok(Json(read(&state, parameters).await?.1))
 }
 
+/// The ids of all updates that the address shows, on whichever page; one too many for a deployment where there are more.
+pub(in super::super) async fn every_id(state: &State, parameters: Parameters) -> Result<Vec<UpdateId>, Problem> {
+    let filter = parse(parameters)?;
+    Ok(state.database().filtered_update_ids(&filter).await?)
+}
+
 async fn read(state: &State, parameters: Parameters) -> Result<(UpdateFilter, Page<UpdateRow>, Vec<String>), Problem> {
     let filter = parse(parameters)?;
     let suites = state.database().suite_names().await?;
@@ -66,7 +78,7 @@ async fn read(state: &State, parameters: Parameters) -> Result<(UpdateFilter, Pa
 }
 
 fn parse(mut parameters: Parameters) -> Result<UpdateFilter, Problem> {
-    let sort = parameters.word("sort", SORTS)?.unwrap_or(UpdateSort::Required);
+    let (sort, order) = SORTING.read(&mut parameters)?;
     let filter = UpdateFilter {
         search: parameters.search()?,
         state: parameters.word("state", STATES)?,
@@ -74,14 +86,13 @@ fn parse(mut parameters: Parameters) -> Result<UpdateFilter, Problem> {
         suite: parameters.text("suite")?,
         superseded: parameters.flag("superseded")?,
         sort,
-        order: parameters.word("order", ORDERS)?.unwrap_or(natural(sort)),
+        order,
         page: parameters.page()?,
     };
     parameters.finish()?;
     Ok(filter)
 }
 
-/// The direction a column has at the first click: what asks for action first.
 fn natural(sort: UpdateSort) -> Order {
     match sort {
         UpdateSort::Required | UpdateSort::Classification | UpdateSort::FirstSeen => Order::Descending,
@@ -90,49 +101,58 @@ fn natural(sort: UpdateSort) -> Order {
 }
 
 fn address(filter: &UpdateFilter) -> String {
-    let is_default = UpdateSort::Required == filter.sort;
-    Address::new(PATH)
+    let address = Address::new(PATH)
         .with("search", &filter.search)
         .with("state", filter.state.map_or("", |state| word_of(STATES, &state)))
         .with("classification", filter.classification.map_or("", Classification::as_str))
         .with("suite", filter.suite.as_deref().unwrap_or_default())
-        .with("superseded", if filter.superseded { "1" } else { "" })
-        .with("sort", if is_default { "" } else { word_of(SORTS, &filter.sort) })
-        .with("order", if filter.order == natural(filter.sort) { "" } else { word_of(ORDERS, &filter.order) })
-        .with_page(filter.page)
-        .into_string()
+        .with("superseded", if filter.superseded { "1" } else { "" });
+    SORTING.write(address, filter.sort, filter.order).with_page(filter.page).into_string()
 }
 
 impl UpdatesPage {
     fn column(&self, label: &'static str, sort: UpdateSort, numeric: bool) -> Column {
-        let sorted = (self.filter.sort == sort).then_some(self.filter.order);
-        let order = sorted.map_or(natural(sort), reversed);
-        let filter = UpdateFilter { sort, order, page: 1, ..self.filter.clone() };
-        Column { label, address: address(&filter), sorted, numeric }
+        SORTING.column(label, sort, numeric, (self.filter.sort, self.filter.order), |sort, order| {
+            address(&UpdateFilter { sort, order, page: 1, ..self.filter.clone() })
+        })
     }
 
     fn page_address(&self, page: i64) -> String {
         address(&UpdateFilter { page, ..self.filter.clone() })
     }
 
-    fn states() -> Words<ComplianceState> {
-        STATES
+    /// What the form of filters keeps of the order.
+    fn sorting(&self) -> Vec<(&'static str, &'static str)> {
+        SORTING.said(self.filter.sort, self.filter.order)
     }
 
-    fn classifications() -> Words<Classification> {
-        CLASSIFICATIONS
+    fn states(&self) -> Vec<Choice> {
+        choices(STATES, self.filter.state, state_label)
     }
 
-    fn sort_word(&self) -> &'static str {
-        word_of(SORTS, &self.filter.sort)
+    fn classifications(&self) -> Vec<Choice> {
+        choices(CLASSIFICATIONS, self.filter.classification, Classification::as_str)
     }
 
-    fn is_natural_order(&self) -> bool {
-        self.filter.order == natural(self.filter.sort)
+    fn suite_choices(&self) -> Vec<Choice> {
+        let chosen = |suite: &String| self.filter.suite.as_ref() == Some(suite);
+        let choice = |suite: &String| Choice { word: suite.clone(), label: suite.clone(), chosen: chosen(suite) };
+        self.suites.iter().map(choice).collect()
     }
 
-    fn order_word(&self) -> &'static str {
-        word_of(ORDERS, &self.filter.order)
+    /// Where what is selected here is deployed.
+    fn deploy_address(&self) -> String {
+        let query = address(&UpdateFilter { page: 1, ..self.filter.clone() });
+        query.replacen(PATH, "/deployments/new", 1)
+    }
+
+    /// Whether one deployment can have all that the filter shows, and somebody chose what it shows.
+    fn fits_one_deployment(&self) -> bool {
+        let UpdateFilter { search, state, classification, suite, .. } = &self.filter;
+        let is_chosen = !search.is_empty() || state.is_some() || classification.is_some() || suite.is_some();
+        is_chosen
+            && self.list.total > 1
+            && usize::try_from(self.list.total).is_ok_and(|total| total <= MAX_DEPLOYED_UPDATES)
     }
 
     fn with_superseded(&self) -> String {

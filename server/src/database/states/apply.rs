@@ -17,7 +17,7 @@ const TEXT_ROWS_PER_STATEMENT: usize = 500;
 const DELETES_AT_ONCE: usize = 32;
 
 /// The rows of the updates that the messages name and the site knows.
-type UpdateRows = HashMap<UpdateId, i64>;
+pub(super) type UpdateRows = HashMap<UpdateId, i64>;
 
 /// Client, update, subject and the finding itself.
 type FindingRow<'a> = (i64, i64, &'a str, &'a Finding);
@@ -38,7 +38,8 @@ pub(super) async fn apply(
     void(connection, clients, &updates).await?;
     write_states(connection, clients, &updates, now).await?;
     write_findings(connection, engine, clients, &updates).await?;
-    super::clients::write(connection, engine, clients, now).await
+    super::clients::write(connection, engine, clients, now).await?;
+    super::enforcement::write(connection, engine, clients, &updates, now).await
 }
 
 async fn known_updates(

@@ -4,10 +4,11 @@ use super::ClientChanges;
 use crate::database::Engine;
 use crate::database::rows::{Marks, number_list, storable};
 use farrier_protocol::UnixTime;
-use farrier_protocol::state_message::{Inventory, ScanResult};
+use farrier_protocol::state_message::{Facts, Inventory, ScanResult};
 use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Executor as _};
+use std::collections::BTreeSet;
 
 /// Rows of one statement, at most.
 const ROWS_PER_STATEMENT: usize = 500;
@@ -24,6 +25,8 @@ pub(super) async fn write(
     let inventories: Vec<_> =
         clients.iter().filter_map(|client| Some((client.client, client.changes.inventory?))).collect();
     write_inventories(connection, engine, &inventories).await?;
+    let facts: Vec<_> = clients.iter().filter_map(|client| Some((client.client, client.changes.facts?))).collect();
+    write_facts(connection, engine, &facts).await?;
     let scans: Vec<_> = clients.iter().filter_map(|client| Some((client.client, client.changes.scan?))).collect();
     write_scans(connection, engine, &scans, now).await?;
     write_plugins(connection, engine, clients).await
@@ -67,12 +70,47 @@ async fn write_inventories(
     inventories: &[(i64, &Inventory)],
 ) -> Result<(), sqlx::Error> {
     for inventories in inventories.chunks(ROWS_PER_STATEMENT) {
-        let set = "hostname = v.column2, operating_system = v.column3, machine = v.column4, agent_version = v.column5";
+        let set = "hostname = v.column2, operating_system = v.column3, machine = v.column4, agent_version = v.column5, \
+                   unevaluated = 1";
         let mut query = update(engine, set, inventories.len(), 5);
         for (client, inventory) in inventories {
             query = query.bind(*client).bind(text(&inventory.hostname)).bind(text(&inventory.operating_system));
             query = query.bind(text(&inventory.machine)).bind(text(&inventory.agent_version));
         }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// What collections are made by: they are evaluated anew for these clients.
+async fn write_facts(
+    connection: &mut AnyConnection,
+    engine: Engine,
+    facts: &[(i64, &Facts)],
+) -> Result<(), sqlx::Error> {
+    if facts.is_empty() {
+        return Ok(());
+    }
+    for facts in facts.chunks(ROWS_PER_STATEMENT) {
+        let set = "os = v.column2, release = v.column3, time_zone = v.column4, unevaluated = 1";
+        let mut query = update(engine, set, facts.len(), 4);
+        for (client, facts) in facts {
+            query = query.bind(*client).bind(text(&facts.os)).bind(text(&facts.release)).bind(text(&facts.time_zone));
+        }
+        query.execute(&mut *connection).await?;
+    }
+    let clients = number_list(facts.iter().map(|(client, _)| *client));
+    let sql = format!("DELETE FROM client_tags WHERE client_id IN ({clients})");
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
+    let of_client = |(client, facts): &(i64, &Facts)| -> BTreeSet<(i64, String)> {
+        facts.tags.iter().map(|tag| (*client, text(tag))).collect()
+    };
+    let tags: Vec<(i64, String)> = facts.iter().flat_map(of_client).collect();
+    for tags in tags.chunks(ROWS_PER_STATEMENT) {
+        let values = Marks::new(engine).rows(tags.len(), 2);
+        let sql = format!("INSERT INTO client_tags (client_id, tag) VALUES {values}");
+        let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+        let query = tags.iter().fold(query, |query, (client, tag)| query.bind(*client).bind(tag.clone()));
         query.execute(&mut *connection).await?;
     }
     Ok(())

@@ -5,6 +5,7 @@
 
 mod apply;
 mod clients;
+mod enforcement;
 mod stream;
 mod writer;
 

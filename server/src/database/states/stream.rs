@@ -2,9 +2,9 @@
 
 use crate::database::rows::storable;
 use farrier_protocol::state_message::{
-    Finding, Inventory, PluginResult, ScanResult, StateBatch, StateMessage, StateReply,
+    Enforcement, Facts, Finding, Inventory, PluginResult, ScanResult, StateBatch, StateMessage, StateReply,
 };
-use farrier_protocol::{ComplianceState, UpdateId};
+use farrier_protocol::{ComplianceState, DeploymentId, UpdateId};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -50,6 +50,9 @@ pub(super) struct Changes<'a> {
     /// The findings by update and subject.
     pub(super) findings: BTreeMap<(UpdateId, Cow<'a, str>), &'a Finding>,
     pub(super) inventory: Option<&'a Inventory>,
+    pub(super) facts: Option<&'a Facts>,
+    /// How far the client is with deployed updates.
+    pub(super) enforcements: BTreeMap<(DeploymentId, UpdateId), &'a Enforcement>,
     pub(super) scan: Option<&'a ScanResult>,
 }
 
@@ -57,7 +60,9 @@ impl<'a> Changes<'a> {
     /// Adds the next message.
     pub(super) fn push(&mut self, message: &'a StateMessage) {
         match message {
-            StateMessage::Reset => *self = Self { reset: true, inventory: self.inventory, ..Self::default() },
+            StateMessage::Reset => {
+                *self = Self { reset: true, inventory: self.inventory, facts: self.facts, ..Self::default() };
+            }
             StateMessage::Inventory(inventory) => self.inventory = Some(inventory),
             StateMessage::Compliance(compliance) => {
                 if self.states.insert(compliance.update, compliance.state).is_some() {
@@ -68,13 +73,17 @@ impl<'a> Changes<'a> {
                 self.findings.insert((finding.update, storable(&finding.subject)), finding);
             }
             StateMessage::Scan(scan) => self.scan = Some(scan),
-            StateMessage::Facts(_) | StateMessage::Enforcement(_) => {}
+            StateMessage::Facts(facts) => self.facts = Some(facts),
+            StateMessage::Enforcement(enforcement) => {
+                self.enforcements.insert((enforcement.deployment, enforcement.update), enforcement);
+            }
         }
     }
 
     /// The updates that anything is said about.
     pub(super) fn updates(&self) -> impl Iterator<Item = &UpdateId> {
-        self.states.keys().chain(self.findings.keys().map(|(update, _)| update))
+        let reported = self.states.keys().chain(self.findings.keys().map(|(update, _)| update));
+        reported.chain(self.enforcements.keys().map(|(_, update)| update))
     }
 
     /// How the plugins fared, each name once.

@@ -1,8 +1,9 @@
 //! The group commit: batches that arrive while a transaction is being committed share the next one.
 
 use crate::database::{Database, Engine, now};
+use crate::signals::Signals;
 use farrier_protocol::ClientId;
-use farrier_protocol::state_message::{StateBatch, StateReply};
+use farrier_protocol::state_message::{StateBatch, StateMessage, StateReply};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -44,13 +45,19 @@ impl StateWriter {
     /// Starts the writers; they end when the last clone of this handle is dropped and what waits is committed.
     #[must_use]
     pub fn new(database: Database) -> Self {
+        Self::with_signals(database, Signals::default())
+    }
+
+    /// The same with a site's bells: whoever shows deployments is told when clients got on with them.
+    #[must_use]
+    pub fn with_signals(database: Database, signals: Signals) -> Self {
         let writers = match database.engine() {
             Engine::Sqlite => 1,
             Engine::Postgres => POSTGRES_WRITERS,
         };
         let start = |_| {
             let (sender, receiver) = mpsc::channel(MAX_WAITING_BATCHES);
-            tokio::spawn(write(database.clone(), receiver));
+            tokio::spawn(write(database.clone(), signals.clone(), receiver));
             sender
         };
         Self { queues: (0..writers).map(start).collect() }
@@ -72,10 +79,14 @@ impl StateWriter {
     }
 }
 
-async fn write(database: Database, mut queue: mpsc::Receiver<Waiting>) {
+async fn write(database: Database, signals: Signals, mut queue: mpsc::Receiver<Waiting>) {
     let mut waiting = Vec::with_capacity(MAX_BATCHES_PER_COMMIT);
     while queue.recv_many(&mut waiting, MAX_BATCHES_PER_COMMIT).await > 0 {
         let answers = commit_together(&database, &waiting).await;
+        let is_enforcement = |message: &StateMessage| matches!(message, StateMessage::Enforcement(_));
+        if waiting.iter().any(|waiting| waiting.batch.messages.iter().any(is_enforcement)) {
+            signals.deployments_look_different();
+        }
         for (waiting, answer) in waiting.drain(..).zip(answers) {
             // Nobody waits any more if the connection broke: the client will ask again.
             let _ = waiting.reply.send(answer);

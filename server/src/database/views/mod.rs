@@ -2,6 +2,9 @@
 //! [summaries](Database::summarize) that spare it counting millions of rows.
 
 mod clients;
+mod collections;
+mod console_deployments;
+mod deployments;
 mod findings;
 mod overview;
 mod sql;
@@ -11,6 +14,13 @@ mod updates;
 
 pub use clients::{
     ClientDetail, ClientFilter, ClientGroup, ClientPlugin, ClientRow, ClientSort, ClientUpdate, Contact,
+};
+pub use console_deployments::PickedUpdate;
+pub use collections::{CollectionDetail, CollectionLink, CollectionMember, CollectionRow};
+pub use deployments::{
+    CSV_HEAD, ClientDeploymentRow, ClientProgress, CsvRow, DeployedUpdateRow, DeploymentClientDetail, DeploymentClientFilter,
+    DeploymentClientRow, DeploymentDetail, DeploymentFilter, DeploymentRow, EnforcementCounts, EventRow, HistoryPoint,
+    PhaseRow, SILENT, UpdateProgress,
 };
 pub use findings::FindingRow;
 pub use overview::{
@@ -154,7 +164,7 @@ impl<T> Page<T> {
     }
 }
 
-fn as_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn as_text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)
 }
 

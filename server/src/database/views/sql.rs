@@ -1,6 +1,6 @@
 //! A query that grows with the filters of a page: text and values side by side.
 
-use farrier_protocol::{ClientId, UpdateId};
+use farrier_protocol::{ClientId, DeploymentId, UpdateId};
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, AssertSqlSafe, Row as _};
 
@@ -32,6 +32,12 @@ impl From<&str> for Value {
 
 impl From<UpdateId> for Value {
     fn from(id: UpdateId) -> Self {
+        Self::Bytes(id.0.to_vec())
+    }
+}
+
+impl From<DeploymentId> for Value {
+    fn from(id: DeploymentId) -> Self {
         Self::Bytes(id.0.to_vec())
     }
 }

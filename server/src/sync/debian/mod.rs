@@ -12,7 +12,7 @@ mod keyring;
 mod packages;
 mod release;
 mod root;
-mod source;
+pub(crate) mod source;
 
 use super::progress::Progress;
 use crate::config::SuiteConfig;

@@ -17,6 +17,20 @@ pub struct Behaviour {
     pub cut: Option<String>,
     /// It sends whoever asks for a path that contains the first to the second.
     pub redirect: Option<(String, String)>,
+    /// It sends from where it is asked to (`Range: bytes=1000-`), unless the file is another one by now (`If-Range`).
+    pub ranges: bool,
+}
+
+/// What is asked for.
+#[derive(Debug, Default)]
+struct Request {
+    path: String,
+    /// `If-None-Match`
+    known: Option<String>,
+    /// The first byte of `Range`; none if that is none, or of another kind.
+    from: Option<usize>,
+    /// `If-Range`
+    of: Option<String>,
 }
 
 /// A running server. Dropping it stops it.
@@ -90,21 +104,34 @@ impl Drop for Server {
     }
 }
 
-impl Shared {
-    fn answer(&self, mut stream: TcpStream) -> std::io::Result<()> {
+impl Request {
+    fn read(stream: &TcpStream) -> std::io::Result<Self> {
         let mut lines = BufReader::new(stream.try_clone()?).lines();
-        let request = lines.next().transpose()?.unwrap_or_default();
-        let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-        let mut known = None;
+        let line = lines.next().transpose()?.unwrap_or_default();
+        let mut request = Self { path: line.split(' ').nth(1).unwrap_or_default().to_owned(), ..Self::default() };
         for line in lines {
             let line = line?;
             if line.is_empty() {
                 break;
             }
-            if let Some((name, value)) = line.split_once(": ") {
-                known = known.or(name.eq_ignore_ascii_case("if-none-match").then(|| value.to_owned()));
+            match line.split_once(": ").map(|(name, value)| (name.to_ascii_lowercase(), value)) {
+                Some((name, value)) if name == "if-none-match" => request.known = Some(value.to_owned()),
+                Some((name, value)) if name == "if-range" => request.of = Some(value.to_owned()),
+                Some((name, value)) if name == "range" => {
+                    let from = value.strip_prefix("bytes=").and_then(|range| range.strip_suffix('-'));
+                    request.from = from.and_then(|from| from.parse().ok());
+                }
+                _ => {}
             }
         }
+        Ok(request)
+    }
+}
+
+impl Shared {
+    fn answer(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        let request = Request::read(&stream)?;
+        let path = &request.path;
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
         let behaviour = self.behaviour.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((_, to)) = behaviour.redirect.filter(|(from, _)| path.contains(from)) {
@@ -116,12 +143,27 @@ impl Shared {
             return stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         };
         let tag = format!("\"{}\"", super::hex_digest(&body));
-        if behaviour.entity_tags && known.as_ref() == Some(&tag) {
+        if behaviour.entity_tags && request.known.as_ref() == Some(&tag) {
             return stream.write_all(b"HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n");
         }
+        let is_of_it = request.of.as_ref().is_none_or(|of| *of == tag);
+        let from = request.from.filter(|_| behaviour.ranges && is_of_it);
+        let length = body.len();
+        let (status, range) = match from {
+            None => ("200 OK", String::new()),
+            Some(from) if from < length => {
+                ("206 Partial Content", format!("Content-Range: bytes {from}-{}/{length}\r\n", length - 1))
+            }
+            Some(_) => ("416 Range Not Satisfiable", format!("Content-Range: bytes */{length}\r\n")),
+        };
+        let body = &body[from.unwrap_or_default().min(length)..];
         let sent = if behaviour.cut.is_some_and(|cut| path.contains(&cut)) { body.len() / 2 } else { body.len() };
         let tag = if behaviour.entity_tags { format!("ETag: {tag}\r\n") } else { String::new() };
-        let head = format!("HTTP/1.1 200 OK\r\n{tag}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        let accepted = if behaviour.ranges { "Accept-Ranges: bytes\r\n" } else { "" };
+        let head = format!(
+            "HTTP/1.1 {status}\r\n{tag}{accepted}{range}Content-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
         stream.write_all(head.as_bytes())?;
         stream.write_all(&body[..sent])
     }

@@ -1,0 +1,147 @@
+//! The installer at work: from here on the endpoint changes, so the journal is always one step ahead.
+
+use super::board::Item;
+use super::installers::{Installers, Selected, blobs, update};
+use super::{Engine, Turn, chance};
+use crate::clock::now;
+use crate::deployments::OfferedFile;
+use anyhow::{Context as _, bail};
+use farrier_agent_core::enforcement::{BootId, Decision, JobKey, Outcome};
+use farrier_runtime::Installation;
+use farrier_runtime::install::{self, BlobFile, Change, Options, RestartKind, Update};
+
+/// Changes of a plan that the log has, at most.
+const MAX_LOGGED_CHANGES: usize = 50;
+
+/// Everything is ready; only a call is missing.
+struct Ready {
+    installation: Installation,
+    update: Update,
+    blobs: Vec<BlobFile>,
+}
+
+impl Engine {
+    /// Plans and installs.
+    pub(super) async fn install(&mut self, turn: &mut Turn<'_, '_>, key: JobKey) -> anyhow::Result<()> {
+        let Some((item, job)) = turn.board.item(key).map(|(item, job)| (item.clone(), job)) else { return Ok(()) };
+        let selected = match Installers::new(turn.session).select(&turn.board, &item, job, self.store()) {
+            Ok(selected) => selected,
+            Err(error) => return self.refuse(turn, key, &error),
+        };
+        self.selections.insert(key, selected.clone());
+        if !self.verify(&selected.contents).await {
+            let reason = "a downloaded file is gone or was damaged: it is downloaded again";
+            turn.alter(key, |job| job.content_missing(reason, None, chance(), now()));
+            return turn.commit();
+        }
+        let options = Options { allow_removals: item.policy.allow_removals };
+        let mut ready = match self.plan(turn, &item, &selected, options) {
+            Ok(ready) => ready,
+            Err(error) => return self.refuse(turn, key, &error),
+        };
+        // A plan takes its time: a window may have closed, or somebody set the clock.
+        if !matches!(self.decide_about(turn, key), Some(Decision::Install)) {
+            return Ok(());
+        }
+        if turn.alter(key, |job| job.installation_begun(now())).is_none() {
+            return Ok(());
+        }
+        turn.commit()?;
+        self.send(turn).await;
+        tracing::info!(update = item.offer.name, deployment.id = %key.0, "Installing");
+        let installed = ready.installation.install(&ready.update, &ready.blobs, options);
+        self.sight = None;
+        match installed {
+            Ok(outcome) => {
+                let (notes, restart) = (notes(&outcome), restart(&outcome, turn.boot));
+                tracing::info!(update = item.offer.name, notes, restart = restart.is_some(), "The installer is done");
+                let outcome = Outcome::Done { notes: &notes, restart };
+                turn.alter(key, |job| job.installation_ended(outcome, now()));
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                tracing::warn!(update = item.offer.name, error = reason, "The installer failed");
+                turn.alter(key, |job| job.installation_ended(Outcome::Failed(&reason), now()));
+            }
+        }
+        turn.commit()
+    }
+
+    /// Brings back what was there before.
+    pub(super) async fn roll_back(&mut self, turn: &mut Turn<'_, '_>, key: JobKey) -> anyhow::Result<()> {
+        let Some(item) = turn.board.item(key).map(|(item, _)| item.clone()) else { return Ok(()) };
+        let ready = self.ready_to_roll_back(turn, &item).await;
+        if turn.alter(key, |job| job.roll_back_begun(now())).is_none() {
+            return Ok(());
+        }
+        turn.commit()?;
+        self.send(turn).await;
+        tracing::info!(update = item.offer.name, deployment.id = %key.0, "Rolling back");
+        let rolled_back = ready.and_then(|mut ready| {
+            ready.installation.roll_back(&ready.update, &ready.blobs)?;
+            Ok(())
+        });
+        self.sight = None;
+        match rolled_back {
+            Ok(()) => turn.alter(key, |job| job.roll_back_ended(Ok(()), now())),
+            Err(error) => {
+                let reason = format!("{error:#}");
+                tracing::warn!(update = item.offer.name, error = reason, "The roll-back failed");
+                turn.alter(key, |job| job.roll_back_ended(Err(&reason), now()))
+            }
+        };
+        turn.commit()
+    }
+
+    fn plan(&self, turn: &Turn<'_, '_>, item: &Item, selected: &Selected, options: Options) -> anyhow::Result<Ready> {
+        let mut installation = Installers::new(turn.session).open(&turn.board, item)?;
+        let (update, blobs) = (update(&item.offer), blobs(self.store(), &selected.contents));
+        let changes = installation.plan(&update, &blobs, options)?;
+        for Change { subject, action, detail } in changes.iter().take(MAX_LOGGED_CHANGES) {
+            tracing::info!(update = item.offer.name, subject, action, detail, "Planned");
+        }
+        Ok(Ready { installation, update, blobs })
+    }
+
+    async fn ready_to_roll_back(&self, turn: &Turn<'_, '_>, item: &Item) -> anyhow::Result<Ready> {
+        let selected = self.selections.get(&item.key).context("nothing is known of what was there before")?;
+        if !self.verify(&selected.previous).await {
+            bail!("the content of what was there before is gone or was damaged");
+        }
+        let installation = Installers::new(turn.session).open(&turn.board, item)?;
+        Ok(Ready { installation, update: update(&item.offer), blobs: blobs(self.store(), &selected.previous) })
+    }
+
+    /// Whether every byte is as it was signed; what is not is removed.
+    async fn verify(&self, files: &[OfferedFile]) -> bool {
+        let mut all = true;
+        for file in files {
+            all &= self.store().verify(&file.digest, file.length).await;
+        }
+        all
+    }
+
+    fn refuse(&self, turn: &mut Turn<'_, '_>, key: JobKey, error: &anyhow::Error) -> anyhow::Result<()> {
+        let reason = format!("{error:#}");
+        tracing::warn!(deployment.id = %key.0, update.id = %key.1, error = reason, "The installer refuses");
+        turn.alter(key, |job| job.refused(&reason, chance(), now()));
+        turn.commit()
+    }
+
+    fn decide_about(&self, turn: &Turn<'_, '_>, key: JobKey) -> Option<Decision> {
+        let position = turn.board.items().position(|(item, _)| item.key == key)?;
+        self.decide(turn, position).map(|(_, decision)| decision)
+    }
+}
+
+/// What an administrator should know, in one text.
+fn notes(outcome: &install::Outcome) -> String {
+    let services = outcome.restarts.iter().filter(|restart| restart.kind == RestartKind::Service);
+    let services = services.map(|restart| format!("the service {} is to be restarted", restart.reason));
+    outcome.notes.iter().cloned().chain(services).collect::<Vec<_>>().join("; ")
+}
+
+/// The boot in which it was installed, if it takes effect with the next one.
+fn restart(outcome: &install::Outcome, boot: Option<BootId>) -> Option<BootId> {
+    boot.filter(|_| outcome.restarts.iter().any(|restart| restart.kind == RestartKind::Machine))
+}

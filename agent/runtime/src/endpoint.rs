@@ -1,0 +1,166 @@
+//! The endpoint: a root below which everything is read, written and run.
+
+use crate::reader::{Blocked, Reader};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use rustix::fs::OFlags;
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How often a path is resolved again when the tree changed underneath.
+#[cfg(target_os = "linux")]
+const MAX_RESOLVE_ATTEMPTS: usize = 16;
+
+/// What is scanned and changed: this machine (`/`), or whatever has its root in a folder.
+///
+/// Make one for the life of the process: it owns the thread that reads, and knows when that is stuck.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    root: Arc<Root>,
+}
+
+/// The root of an endpoint.
+#[derive(Debug)]
+pub(crate) struct Root {
+    folder: Dir,
+    /// Where it is, for the program that changes the root.
+    path: PathBuf,
+    reader: Reader,
+}
+
+/// A root that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("the endpoint's root `{}` cannot be opened", root.display())]
+pub struct EndpointError {
+    root: PathBuf,
+    source: io::Error,
+}
+
+impl Endpoint {
+    /// The endpoint with this root.
+    ///
+    /// # Errors
+    /// When the root is no folder that can be opened.
+    pub fn open(root: &Path) -> Result<Self, EndpointError> {
+        let open = || {
+            let path = root.canonicalize()?;
+            Ok(Root { folder: Dir::open_ambient_dir(&path, ambient_authority())?, path, reader: Reader::default() })
+        };
+        match open() {
+            Ok(root) => Ok(Self { root: Arc::new(root) }),
+            Err(source) => Err(EndpointError { root: root.to_owned(), source }),
+        }
+    }
+
+    /// The folder that programs have to run in as their root; `None`, if it is this machine's.
+    pub(crate) fn other_root(&self) -> Option<&Path> {
+        Some(self.root.path.as_path()).filter(|path| *path != Path::new("/"))
+    }
+
+    /// Does this with the root, in the thread that may block, until the deadline.
+    pub(crate) fn within<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce(&Root) -> io::Result<T> + Send + 'static,
+    ) -> Result<io::Result<T>, Blocked> {
+        let root = Arc::clone(&self.root);
+        self.root.reader.run(deadline, move || work(&root))
+    }
+}
+
+impl Root {
+    /// The regular file with this normalized path, and its size.
+    pub(crate) fn open_regular(&self, path: &str) -> io::Result<(File, u64)> {
+        let file = self.open(path, OFlags::empty())?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
+        }
+        Ok((file, metadata.len()))
+    }
+
+    /// The sorted names in this folder, unless they are more than `most`.
+    pub(crate) fn list(&self, path: &str, most: usize) -> io::Result<Option<Vec<String>>> {
+        let folder = Dir::from_std_file(self.open(path, OFlags::DIRECTORY)?);
+        let mut names = Vec::new();
+        for entry in folder.entries()? {
+            // A name that is not UTF-8 cannot be granted either.
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+            if names.len() > most {
+                return Ok(None);
+            }
+        }
+        names.sort_unstable();
+        Ok(Some(names))
+    }
+
+    /// Opens what this normalized path names. Links are followed as they would be by a program whose root is the
+    /// endpoint's, so also absolute ones; nothing leads out of it.
+    pub(crate) fn open(&self, path: &str, kind: OFlags) -> io::Result<File> {
+        // Neither a pipe nor a device may block the scan: what is not a regular file is refused after opening.
+        let flags = kind | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        #[cfg(target_os = "linux")]
+        for _ in 0..MAX_RESOLVE_ATTEMPTS {
+            use rustix::fs::{Mode, ResolveFlags, openat2};
+            use rustix::io::Errno;
+            let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+            match openat2(&self.folder, path, flags, Mode::empty(), resolve) {
+                Ok(file) => return Ok(file.into()),
+                Err(Errno::AGAIN) => {}
+                // Kernels before 5.6, and containers that forbid what they do not know.
+                Err(Errno::NOSYS | Errno::PERM) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.open_beneath(path, flags)
+    }
+
+    /// The root itself, to go down from without following links.
+    pub(crate) fn folder(&self) -> &Dir {
+        &self.folder
+    }
+
+    /// The same where the kernel does not help; here absolute links are refused.
+    fn open_beneath(&self, path: &str, flags: OFlags) -> io::Result<File> {
+        use cap_std::fs::{OpenOptions, OpenOptionsExt};
+        let relative = match path.trim_start_matches('/') {
+            "" => ".",
+            relative => relative,
+        };
+        let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+        Ok(self.folder.open_with(relative, OpenOptions::new().read(true).custom_flags(flags))?.into_std())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn without_the_kernels_help_nothing_leads_out_either() {
+        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::create_dir(root.path().join("etc")).unwrap();
+        std::fs::write(root.path().join("os-release"), "ID=debian\n").unwrap();
+        std::fs::write(outside.path().join("secret"), "").unwrap();
+        symlink("../os-release", root.path().join("etc/relative")).unwrap();
+        symlink(outside.path().join("secret"), root.path().join("etc/escape")).unwrap();
+        let endpoint = Endpoint::open(root.path()).unwrap();
+        assert!(endpoint.root.open_beneath("/etc/relative", OFlags::NONBLOCK).is_ok());
+        assert!(endpoint.root.open_beneath("/etc/escape", OFlags::NONBLOCK).is_err());
+        assert!(endpoint.root.open_beneath("/", OFlags::DIRECTORY).is_ok());
+    }
+
+    #[test]
+    fn this_machine_needs_no_other_root() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Endpoint::open(Path::new("/")).unwrap().other_root(), None);
+        let other = folder.path().canonicalize().unwrap();
+        assert_eq!(Endpoint::open(folder.path()).unwrap().other_root(), Some(other.as_path()));
+    }
+}

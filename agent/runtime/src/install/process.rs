@@ -1,0 +1,198 @@
+//! Programs of the endpoint, as a guest runs them: what it asks for is compared with the grants as a whole, and only then
+//! anything happens.
+
+use super::content::{Content, ContentError, CopyError};
+use super::copies::Copies;
+use super::program::{Ended, run};
+use super::time::Time;
+use super::watch::Watch;
+use super::world::{State, process};
+use crate::endpoint::Endpoint;
+use crate::grants::{Call, RunGrants, normalize};
+use crate::limits::Limits;
+use crate::world::types::Error;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Where programs look for others.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// The language of programs: what they write is parsed, and is UTF-8.
+const LOCALE: &str = "C.UTF-8";
+/// Where the program is that gives another one another root.
+const CHROOT: [&str; 4] = ["/usr/sbin/chroot", "/usr/bin/chroot", "/sbin/chroot", "/bin/chroot"];
+
+/// Outside: what ends the guest. Inside: what the guest is told.
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+/// The programs one guest may run.
+pub(crate) struct Processes {
+    endpoint: Endpoint,
+    grants: RunGrants,
+}
+
+/// A command whose contents are known.
+struct Wanted {
+    program: String,
+    /// The arguments; a content stands for the path of its copy.
+    arguments: Vec<Result<String, Content>>,
+    environment: Vec<(String, String)>,
+    input: Vec<u8>,
+}
+
+impl Processes {
+    pub(super) fn new(endpoint: &Endpoint, grants: RunGrants) -> Self {
+        Self { endpoint: endpoint.clone(), grants }
+    }
+
+    fn run(&self, wanted: &Wanted, time: &Time, limits: &Limits, watch: &mut Watch) -> Answer<Ended> {
+        if let Err(error) = wanted.check(limits).and_then(|()| self.check(wanted)).and_then(|()| time.check()) {
+            return Ok(Err(error));
+        }
+        let program = wanted.program.clone();
+        let found = self.endpoint.within(time.end(), move |root| root.open_regular(&program).map(drop))?;
+        // That it cannot be read does not mean that it cannot be run.
+        if let Err(error) = found
+            && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput)
+        {
+            return Ok(Err(Error::NotFound(format!("{}: {error}", wanted.program))));
+        }
+        // Held until the program has ended, however it did.
+        let copies = match self.copies(wanted, time)? {
+            Ok(copies) => copies,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut command = match command(self.endpoint.other_root(), &wanted.program) {
+            Ok(command) => command,
+            Err(error) => return Ok(Err(error)),
+        };
+        for argument in &wanted.arguments {
+            match (argument, &copies) {
+                (Ok(text), _) => command.arg(text),
+                (Err(content), Some(copies)) => command.arg(copies.path(content)),
+                (Err(_), None) => return Err(wasmtime::Error::msg("a content was not copied")),
+            };
+        }
+        command.env_clear().env("PATH", PATH).env("LC_ALL", LOCALE).current_dir("/");
+        command.envs(wanted.environment.iter().map(|(name, value)| (name, value)));
+        let ended = run(&mut command, &wanted.input, time.end(), limits, &mut |line| watch.line(line));
+        Ok(ended.map_err(|error| Error::Other(format!("{} cannot be run: {error}", wanted.program))))
+    }
+
+    /// Whether the command is granted, as a whole.
+    fn check(&self, wanted: &Wanted) -> Result<(), Error> {
+        match normalize(&wanted.program) {
+            Ok(normalized) if normalized == wanted.program => {}
+            Ok(_) => {
+                return Err(Error::Invalid(format!("`{}` is no normalized path", wanted.program.escape_default())));
+            }
+            Err(problem) => return Err(Error::Invalid(problem)),
+        }
+        let arguments: Vec<_> =
+            wanted.arguments.iter().map(|argument| argument.as_ref().ok().map(String::as_str)).collect();
+        let call = Call {
+            environment: &wanted.environment,
+            program: &wanted.program,
+            arguments: &arguments,
+            input: !wanted.input.is_empty(),
+        };
+        self.grants.check_logged(&call).map_err(|denial| Error::Denied(denial.to_string()))
+    }
+
+    /// Copies of the contents among the arguments, if there are any.
+    fn copies(&self, wanted: &Wanted, time: &Time) -> Answer<Option<Copies>> {
+        let contents: Vec<_> =
+            wanted.arguments.iter().filter_map(|argument| argument.as_ref().err().cloned()).collect();
+        let Some(first) = contents.first() else { return Ok(Ok(None)) };
+        let label = first.label().to_owned();
+        let made = self.endpoint.within(time.end(), move |root| Ok(Copies::make(root, &contents)))?;
+        match made.unwrap_or_else(|error| Err(CopyError::Target(error))) {
+            Ok(copies) => Ok(Ok(Some(copies))),
+            Err(CopyError::Content(error)) => Err(ContentError::into(error)),
+            Err(error @ CopyError::Target(_)) => {
+                let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                Ok(Err(Error::Other(format!("{label} and what belongs to it: {error}: {why}"))))
+            }
+        }
+    }
+}
+
+impl Wanted {
+    /// Looks up the contents among the arguments.
+    fn of(command: process::Command, state: &State) -> wasmtime::Result<Self> {
+        let argument = |argument| match argument {
+            process::Argument::Text(text) => Ok(Ok(text)),
+            process::Argument::Blob(blob) => Ok(Err(state.contents.get(&blob)?.clone())),
+        };
+        Ok(Self {
+            program: command.program,
+            arguments: command.arguments.into_iter().map(argument).collect::<wasmtime::Result<_>>()?,
+            environment: command.environment,
+            input: command.input,
+        })
+    }
+
+    /// Whether it is small enough, and no text has a byte that no text of a program may have.
+    fn check(&self, limits: &Limits) -> Result<(), Error> {
+        let texts = self.arguments.iter().filter_map(|argument| argument.as_ref().ok());
+        let variables = self.environment.iter().flat_map(|(name, value)| [name, value]);
+        let texts: Vec<_> = texts.chain(variables).collect();
+        if texts.iter().any(|text| text.contains('\0')) {
+            return Err(Error::Invalid(format!("{}: an argument or a variable has a zero byte", self.program)));
+        }
+        let mut names: Vec<_> = self.environment.iter().map(|(name, _)| name).collect();
+        names.sort();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Error::Invalid(format!("{}: a variable is there twice", self.program)));
+        }
+        let (arguments, bytes) = (self.arguments.len(), texts.iter().map(|text| text.len()).sum::<usize>());
+        if arguments > limits.arguments || bytes > limits.argument_bytes {
+            let (most, most_bytes) = (limits.arguments, limits.argument_bytes);
+            return Err(Error::TooLarge(format!(
+                "{}: {arguments} arguments of {bytes} bytes, more than {most} or {most_bytes} bytes",
+                self.program
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The program, in the endpoint's root.
+fn command(root: Option<&Path>, program: &str) -> Result<Command, Error> {
+    let Some(root) = root else { return Ok(Command::new(program)) };
+    if !rustix::process::geteuid().is_root() {
+        let root = root.display();
+        return Err(Error::Other(format!(
+            "programs of the root {root} are run by chroot: the agent has to run as root"
+        )));
+    }
+    let Some(chroot) = CHROOT.into_iter().find(|chroot| Path::new(chroot).exists()) else {
+        let places = CHROOT.join(", ");
+        return Err(Error::Other(format!("this machine has no program chroot ({places}): install coreutils")));
+    };
+    let mut command = Command::new(chroot);
+    command.arg(root).arg(program);
+    Ok(command)
+}
+
+impl process::Host for State {
+    fn run(&mut self, command: process::Command) -> Answer<process::Exit> {
+        let wanted = Wanted::of(command, self)?;
+        let answer = self.processes.run(&wanted, &self.time, &self.limits, &mut self.watch)?;
+        self.time.returned();
+        Ok(answer.map(|ended| process::Exit {
+            status: ended.status,
+            output: ended.output,
+            error_output: ended.error_output,
+            timed_out: ended.timed_out,
+        }))
+    }
+
+    fn pause(&mut self, milliseconds: u32) -> Answer<()> {
+        let until = Instant::now() + Duration::from_millis(u64::from(milliseconds));
+        std::thread::sleep(until.min(self.time.end()).saturating_duration_since(Instant::now()));
+        self.time.returned();
+        Ok(self.time.check())
+    }
+}

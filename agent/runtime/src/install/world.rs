@@ -1,0 +1,89 @@
+//! The installer world as the host provides it: what an applicability plugin has, and effects that need grants.
+
+use super::content::Contents;
+use super::files::Writer;
+use super::process::Processes;
+use super::time::Time;
+use super::watch::{Restarts, Watch};
+use crate::facts::Facts;
+use crate::limits::{InstanceMeter, Limits};
+use crate::log::GuestLog;
+use crate::world::{HasFacts, HasLog, facts, log, types};
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime::{Engine, Store};
+
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "installer",
+        imports: { default: trappable },
+        with: {
+            "farrier:policy/types": crate::world::bindings::farrier::policy::types,
+            "farrier:policy/facts": crate::world::bindings::farrier::policy::facts,
+            "farrier:policy/log": crate::world::bindings::farrier::policy::log,
+            "farrier:policy/content.blob": crate::install::content::Content,
+        },
+    });
+}
+
+pub(super) use bindings::Installer;
+pub(crate) use bindings::InstallerPre;
+pub(super) use bindings::exports::farrier::policy::installation as wire;
+pub(super) use bindings::farrier::policy::{content, files, process, progress, restart};
+
+/// The interfaces a plugin may import, without their version.
+pub(crate) const IMPORTS: [&str; 8] = [
+    "farrier:policy/types",
+    "farrier:policy/facts",
+    "farrier:policy/log",
+    "farrier:policy/content",
+    "farrier:policy/files",
+    "farrier:policy/process",
+    "farrier:policy/progress",
+    "farrier:policy/restart",
+];
+/// The interface it has to export, without its version.
+pub(crate) const EXPORT: &str = "farrier:policy/installation";
+
+/// What the host keeps for one guest.
+pub(crate) struct State {
+    pub(super) facts: Facts,
+    pub(super) log: GuestLog,
+    pub(super) contents: Contents,
+    pub(super) writer: Writer,
+    pub(super) processes: Processes,
+    pub(super) watch: Watch,
+    pub(super) restarts: Restarts,
+    pub(super) time: Time,
+    pub(super) limits: Limits,
+    pub(super) meter: InstanceMeter,
+}
+
+impl State {
+    /// A store for this guest.
+    pub(super) fn into_store(self, engine: &Engine, limits: &Limits) -> Store<Self> {
+        let handles = limits.handles + self.contents.len();
+        let ticks = self.time.ticks_left();
+        let mut store = Store::new(engine, self);
+        store.limiter(|state| &mut state.meter);
+        store.set_hostcall_fuel(limits.passed_bytes);
+        store.set_max_component_handles(handles);
+        store.epoch_deadline_callback(|guest| guest.data().time.go_on());
+        store.set_epoch_deadline(ticks);
+        store
+    }
+}
+
+/// Links what [`IMPORTS`] names.
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    types::add_to_linker::<_, HasFacts>(&mut linker, |state: &mut State| &mut state.facts)?;
+    facts::add_to_linker::<_, HasFacts>(&mut linker, |state: &mut State| &mut state.facts)?;
+    log::add_to_linker::<_, HasLog>(&mut linker, |state: &mut State| &mut state.log)?;
+    content::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    files::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    process::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    progress::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    restart::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
