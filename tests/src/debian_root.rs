@@ -12,11 +12,32 @@ use tempfile::TempDir;
 
 /// What dpkg insists on, and what maintainer scripts may use.
 const PROGRAMS: [&str; 22] = [
-    "bash", "cat", "chmod", "cp", "date", "diff", "dpkg", "dpkg-deb", "dpkg-query", "dpkg-split", "dpkg-trigger",
-    "grep", "ln", "ls", "mkdir", "mv", "rm", "sed", "sh", "sleep", "tar", "touch",
+    "bash",
+    "cat",
+    "chmod",
+    "cp",
+    "date",
+    "diff",
+    "dpkg",
+    "dpkg-deb",
+    "dpkg-query",
+    "dpkg-split",
+    "dpkg-trigger",
+    "grep",
+    "ln",
+    "ls",
+    "mkdir",
+    "mv",
+    "rm",
+    "sed",
+    "sh",
+    "sleep",
+    "tar",
+    "touch",
 ];
 const SYSTEM_PROGRAMS: [&str; 2] = ["ldconfig", "start-stop-daemon"];
-const OS_RELEASE: &str = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n";
+const OS_RELEASE: &str =
+    "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n";
 
 /// A root with dpkg and no packages.
 pub struct DebianRoot {
@@ -28,7 +49,7 @@ impl DebianRoot {
     #[must_use]
     pub fn obstacle() -> Option<&'static str> {
         let is_there = |program: &&str| find(program).is_ok();
-        if !PROGRAMS.iter().chain(&SYSTEM_PROGRAMS).all(|program| is_there(&program)) {
+        if !PROGRAMS.iter().chain(&SYSTEM_PROGRAMS).all(is_there) {
             return Some("dpkg is not installed");
         }
         let is_root = succeed(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");

@@ -5,6 +5,7 @@ mod written;
 
 use crate::config::Config;
 use crate::database::{Database, now};
+use crate::deployment::words::counted;
 use crate::deployment::{Deployments, NewDeployment, Selection};
 use crate::signals::Signals;
 use anyhow::{Context as _, bail, ensure};
@@ -191,7 +192,7 @@ async fn create(deployments: &Deployments, options: Create) -> anyhow::Result<()
         id: NewDeployment::random_id(),
         selection: match &options.group {
             Some(group) => Selection::Group(super::group::find(database, group).await?),
-            None => Selection::Updates(update_ids(&options.updates)),
+            None => Selection::Updates(update_ids(database, &options.updates).await?),
         },
         collection: super::collection::find(database, &options.collection).await?,
         settings: options.settings.read(database).await?,
@@ -231,7 +232,9 @@ async fn retry(deployments: &Deployments, deployment: &str, clients: &[String]) 
     let chosen = (!clients.is_empty()).then_some(&ids[..]);
     match deployments.retry(id, chosen, now()).await? {
         0 => super::say("Nothing failed on those clients: there is nothing to try again."),
-        retried => super::say(format_args!("{retried} clients try again with their next contact.")),
+        retried => {
+            super::say(format_args!("Asked to try again with the next contact: {}.", counted(retried, "client")))
+        }
     }
 }
 
@@ -250,6 +253,16 @@ pub(super) async fn find(database: &Database, deployment: &str) -> anyhow::Resul
 }
 
 /// Updates by name; an id is one, too.
-pub(super) fn update_ids(updates: &[String]) -> Vec<UpdateId> {
-    updates.iter().map(|update| update.parse().unwrap_or_else(|_| UpdateId::of_name(update))).collect()
+pub(super) async fn update_ids(database: &Database, updates: &[String]) -> anyhow::Result<Vec<UpdateId>> {
+    let id = |update: &String| update.parse().unwrap_or_else(|_| UpdateId::of_name(update));
+    let ids: Vec<UpdateId> = updates.iter().map(id).collect();
+    let known = database.updates_with_ids(&ids).await?;
+    let unknown = updates.iter().zip(&ids).find(|(_, id)| !known.iter().any(|update| update.id == **id));
+    match unknown {
+        Some((update, _)) => bail!(
+            "there is no software update {update:?}: write its suite, source package and version, \
+             for example bookworm-security/openssl/3.0.17-1~deb12u2"
+        ),
+        None => Ok(ids),
+    }
 }

@@ -76,23 +76,25 @@ pub(super) async fn run(config: &Config, command: Command) -> anyhow::Result<()>
         Command::List { json } => list(&database, json).await,
         Command::Show { group, json } => show(&database, find(&database, &group).await?, json).await,
         Command::Create { name, description, updates } => {
-            let new = NewGroup { name, description, updates: update_ids(&updates) };
+            let new = NewGroup { name, description, updates: update_ids(&database, &updates).await? };
             let group = deployments.create_group(&new, now()).await?;
             super::say(format_args!("Update group {group} is made."))
         }
         Command::Add { group, updates } => {
-            deployments.add_to_group(find(&database, &group).await?, &update_ids(&updates), now()).await?;
+            let updates = update_ids(&database, &updates).await?;
+            deployments.add_to_group(find(&database, &group).await?, &updates, now()).await?;
             super::say("The updates are added.")
         }
         Command::Take { group, updates } => {
-            deployments.remove_from_group(find(&database, &group).await?, &update_ids(&updates), now()).await?;
+            let updates = update_ids(&database, &updates).await?;
+            deployments.remove_from_group(find(&database, &group).await?, &updates, now()).await?;
             super::say("The updates are taken out.")
         }
         Command::MaxRun { group, update, period } => {
             let group = find(&database, &group).await?;
             let seconds = period.map(|period| u32::try_from(period.as_secs())).transpose();
             let seconds = seconds.context("such a period is too long")?;
-            for update in update_ids(&[update]) {
+            for update in update_ids(&database, &[update]).await? {
                 deployments.set_max_run(group, update, seconds, now()).await?;
             }
             super::say("The maximum run time is set.")

@@ -15,8 +15,9 @@ pub struct AssignmentVersion {
     pub deployed: i64,
 }
 
-/// Makes it grow, in the same transaction as what changed, and as the last thing in it: whoever changes anything waits for
-/// this row. It never falls behind the clock, so that a site restored from a backup gives out no version a second time.
+/// Makes it grow, in the same transaction as what changed, and as the last thing in it: whoever changes anything waits
+/// for this row. It never falls behind the clock, so that a site restored from a backup gives out no version a second
+/// time.
 pub(super) async fn bump(connection: &mut AnyConnection, now: UnixTime) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE assignment_version SET version = CASE WHEN version >= $1 THEN version + 1 ELSE $1 END, changed_at = $1 \

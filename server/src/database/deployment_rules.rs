@@ -115,7 +115,8 @@ impl Database {
     pub async fn change_rule(&self, id: i64, rule: &NewRule, now: UnixTime) -> Result<bool, sqlx::Error> {
         let changed = sqlx::query(
             "UPDATE deployment_rules SET name = $1, enabled = $2, filter = $3, collection_id = $4, settings = $5, \
-             changed_at = $6 WHERE id = $7 AND NOT EXISTS (SELECT 1 FROM deployment_rules o WHERE o.name = $1 AND o.id <> $7)",
+             changed_at = $6 WHERE id = $7 AND NOT EXISTS \
+             (SELECT 1 FROM deployment_rules o WHERE o.name = $1 AND o.id <> $7)",
         )
         .bind(rule.name.clone())
         .bind(i64::from(rule.enabled))
@@ -154,7 +155,8 @@ impl Database {
     /// When the database fails.
     pub async fn updates_deployed_by_rule(&self, rule: i64) -> Result<HashSet<i64>, sqlx::Error> {
         let query = "SELECT DISTINCT g.software_update_id FROM deployments d \
-                     JOIN update_group_updates g ON g.update_group_id = d.update_group_id WHERE d.deployment_rule_id = $1";
+                     JOIN update_group_updates g ON g.update_group_id = d.update_group_id \
+                     WHERE d.deployment_rule_id = $1";
         let rows: Vec<i64> = sqlx::query_scalar(query).bind(rule).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().collect())
     }
@@ -170,8 +172,9 @@ impl Database {
         };
         let sql = format!(
             "SELECT u.id, u.update_id, u.source, u.version, u.summary, u.classification, u.priority, u.first_seen_at, \
-             s.name AS suite, COALESCE(c.required, 0) AS required FROM software_updates u JOIN suites s ON s.id = u.suite_id \
-             LEFT JOIN update_summaries c ON c.software_update_id = u.id \
+             s.name AS suite, COALESCE(c.required, 0) AS required FROM software_updates u JOIN suites s ON s.id = \
+             u.suite_id LEFT JOIN (SELECT software_update_id, COUNT(*) AS required FROM compliance_states WHERE state \
+             = 2 GROUP BY software_update_id) c ON c.software_update_id = u.id \
              WHERE u.expired_at IS NULL AND u.superseded_by IS NULL{named} ORDER BY u.name"
         );
         let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
@@ -193,7 +196,8 @@ pub(super) async fn write_run(
              WHERE id = $4 AND (sync_run_id IS NULL OR sync_run_id < $3)"
         }
         None => {
-            "UPDATE deployment_rules SET ran_at = $1, outcome = $2, sync_run_id = COALESCE($3, sync_run_id) WHERE id = $4"
+            "UPDATE deployment_rules SET ran_at = $1, outcome = $2, sync_run_id = COALESCE($3, sync_run_id) \
+             WHERE id = $4"
         }
     };
     let query = sqlx::query(query).bind(now).bind(run.outcome.to_owned()).bind(run.sync_run).bind(run.rule);

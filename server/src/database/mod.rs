@@ -34,8 +34,8 @@ pub use contents::{Content, ContentFigures, ContentSourceRow, ContentState, Depl
 pub use deployment_rules::{DeploymentRule, RuleCandidate};
 pub use deployment_templates::DeploymentTemplate;
 pub use deployments::{
-    ClientDeployment, ContentNeed, DeploymentHead, DeploymentRecord, GroupOfRecord, PublishableDeployment, PublishableFile,
-    PublishableUpdate, RuleOfRecord, RuleRun, StatusChange,
+    ClientDeployment, ContentNeed, DeploymentHead, DeploymentRecord, GroupOfRecord, PublishableDeployment,
+    PublishableFile, PublishableUpdate, RuleOfRecord, RuleRun, StatusChange,
 };
 pub use publications::{
     CatalogPackage, CatalogUpdate, Publication, PublishedContent, PublishedDeployments, PublishedPolicy,

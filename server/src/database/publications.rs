@@ -97,8 +97,8 @@ impl Database {
     /// When the database fails.
     pub async fn catalog_updates(&self, suite: i64) -> Result<Vec<CatalogUpdate>, sqlx::Error> {
         let mut rows = sqlx::query(
-            "SELECT u.id, u.update_id, u.name, u.version, p.name AS package, p.architecture, p.version AS package_version \
-             FROM software_updates u JOIN packages p ON p.software_update_id = u.id \
+            "SELECT u.id, u.update_id, u.name, u.version, p.name AS package, p.architecture, p.version AS \
+             package_version FROM software_updates u JOIN packages p ON p.software_update_id = u.id \
              WHERE u.suite_id = $1 AND u.expired_at IS NULL ORDER BY u.id",
         )
         .bind(suite)

@@ -172,7 +172,8 @@ impl Database {
         now: UnixTime,
     ) -> Result<bool, sqlx::Error> {
         let mut transaction = self.begin_write().await?;
-        let query = "UPDATE update_group_updates SET max_run_seconds = $1 WHERE update_group_id = $2 AND software_update_id = $3";
+        let query = "UPDATE update_group_updates SET max_run_seconds = $1 \
+                     WHERE update_group_id = $2 AND software_update_id = $3";
         let set = sqlx::query(query).bind(seconds).bind(group).bind(update).execute(&mut *transaction).await?;
         changed(&mut transaction, group, now).await?;
         transaction.commit().await?;

@@ -87,8 +87,8 @@ impl Deployments {
     /// What the deployment would be.
     ///
     /// # Errors
-    /// When a group, an update or a collection does not exist, or the database fails. What is wrong with the settings is
-    /// part of the answer.
+    /// When a group, an update or a collection does not exist, or the database fails. What is wrong with the settings
+    /// is part of the answer.
     pub async fn review(&self, new: &NewDeployment, now: i64) -> Result<Review, DeploymentError> {
         let mut problems = new.problems();
         self.check_collections(new).await?;
@@ -108,8 +108,8 @@ impl Deployments {
         })
     }
 
-    /// Makes the deployment. Its first phase opens at once, if it is available at once. One that exists already under this
-    /// id is left as it is.
+    /// Makes the deployment. Its first phase opens at once, if it is available at once. One that exists already under
+    /// this id is left as it is.
     ///
     /// # Errors
     /// When something about it is wrong; then nothing is made.

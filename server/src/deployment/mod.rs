@@ -1,8 +1,8 @@
 //! Deployments: what administrators do with them, and the role that rolls them out.
 //!
 //! [`Deployments`] holds the application functions; console, JSON and command line call nothing else. They write the
-//! database and ring a bell. What time and clients do to a deployment is decided by pure functions ([`phases`], [`rules`])
-//! and carried out by the [`role`]. Nothing here talks to a client, and nothing here is SQL.
+//! database and ring a bell. What time and clients do to a deployment is decided by pure functions ([`phases`],
+//! [`rules`]) and carried out by the [`role`]. Nothing here talks to a client, and nothing here is SQL.
 
 mod actions;
 mod create;

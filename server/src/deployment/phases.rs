@@ -2,7 +2,7 @@
 //!
 //! No database and no clock here: the role reads a [`Rollout`], asks [`steps`], and writes down what they say.
 
-use super::words::period;
+use super::words::{counted, period};
 
 /// How a deployment stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,7 +172,10 @@ impl PhaseProgress {
         let Self { name, clients, failed, failure_percent, .. } = self;
         let percent = failed * 100 / clients.max(&1);
         let phase = if of == 1 { String::new() } else { format!(" of phase {} ({name})", position + 1) };
-        format!("{failed} of {clients} clients{phase} failed: {percent} %, and at most {failure_percent} % may")
+        format!(
+            "{failed} of {}{phase} failed: {percent} %, and at most {failure_percent} % may",
+            counted(*clients, "client")
+        )
     }
 
     /// When everybody in it should be done, if it opens at `start`.
@@ -217,7 +220,7 @@ impl Step {
         };
         match self {
             Self::Open { phase } => Some(match rollout.phases.get(*phase) {
-                Some(progress) => format!("{} opened: {} clients.", named(phase), progress.clients),
+                Some(progress) => format!("{} opened: {}.", named(phase), counted(progress.clients, "client")),
                 None => format!("{} opened.", named(phase)),
             }),
             Self::Succeeded { phase } => rollout.phases.get(*phase).map(|progress| {
@@ -227,7 +230,11 @@ impl Step {
                     (true, false, soak @ 1..) => format!("; it is watched for {}", period(soak)),
                     _ => String::new(),
                 };
-                format!("{} reached its threshold: {succeeded} of {clients} clients succeeded{then}.", named(phase))
+                format!(
+                    "{} reached its threshold: {succeeded} of {} succeeded{then}.",
+                    named(phase),
+                    counted(*clients, "client")
+                )
             }),
             Self::FellBack { phase } => Some(format!("{} fell below its success threshold.", named(phase))),
             Self::Pause { reason } => Some(format!("Paused by itself: {reason}.")),

@@ -1,5 +1,5 @@
-//! The role: keeps the members of collections, the clients of deployments and the phases up to date, and runs the automatic
-//! deployment rules.
+//! The role: keeps the members of collections, the clients of deployments and the phases up to date, and runs the
+//! automatic deployment rules.
 //!
 //! It takes no input. A bell or the clock wakes it; it reads the database and makes the world match. Any number of
 //! processes of a site may run it: every step is taken once, by whoever is first.
@@ -14,6 +14,9 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often to look after every deployment, whether anything is known to have changed or not: phases open by time.
 const LOOK_AFTER_ALL_SECONDS: i64 = 15;
+/// How often to compare the clients of every deployment with the members of its collections, even if nobody said that
+/// they changed.
+const COMPARE_SECONDS: i64 = 300;
 /// How long to wait for a database that failed.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
@@ -47,6 +50,7 @@ pub async fn run(database: Database, signals: Signals) -> anyhow::Result<()> {
 pub struct Role {
     deployments: Deployments,
     looked_after_all_at: Option<i64>,
+    compared_at: Option<i64>,
     seen_deployed: Option<i64>,
     seen_version: Option<u64>,
 }
@@ -56,7 +60,7 @@ impl Role {
     #[must_use]
     pub fn new(database: Database, signals: Signals) -> Self {
         let deployments = Deployments::new(database, signals);
-        Self { deployments, looked_after_all_at: None, seen_deployed: None, seen_version: None }
+        Self { deployments, looked_after_all_at: None, compared_at: None, seen_deployed: None, seen_version: None }
     }
 
     /// Makes the world match, once.
@@ -76,16 +80,32 @@ impl Role {
             }
         };
         self.deployments.run_rules(now).await?;
-        let is_due = self.looked_after_all_at.is_none_or(|last| !(last..last + LOOK_AFTER_ALL_SECONDS).contains(&now));
-        let all = moved || is_due;
-        let deployments = database.deployments_to_look_after(all).await?;
+        self.update_clients(moved, now).await?;
+        let is_due = is_due(self.looked_after_all_at, LOOK_AFTER_ALL_SECONDS, now);
+        let deployments = database.deployments_to_look_after(is_due || moved).await?;
         for deployment in &deployments {
-            look_after(&database, *deployment, now).await?;
+            roll_out(&database, *deployment, now).await?;
         }
-        if all {
+        if is_due {
             self.looked_after_all_at = Some(now);
         }
         self.ring(!deployments.is_empty() && !is_due).await
+    }
+
+    /// The clients of deployments follow the members of collections. Which ones that concerns is not looked up:
+    /// comparing all of them is cheap enough for when members have changed.
+    async fn update_clients(&mut self, moved: bool, now: i64) -> Result<(), DeploymentError> {
+        if !moved && !is_due(self.compared_at, COMPARE_SECONDS, now) {
+            return Ok(());
+        }
+        // Until it is done: what fails is done again.
+        self.compared_at = None;
+        let database = &self.deployments.database;
+        for deployment in database.deployments_to_look_after(true).await? {
+            database.update_deployment_clients(deployment, now).await?;
+        }
+        self.compared_at = Some(now);
+        Ok(())
     }
 
     /// Wakes whoever has to do with what changed, here or in another process.
@@ -108,6 +128,15 @@ impl Role {
 /// When the database fails.
 pub async fn look_after(database: &Database, deployment: i64, now: i64) -> Result<(), sqlx::Error> {
     database.update_deployment_clients(deployment, now).await?;
+    roll_out(database, deployment, now).await
+}
+
+async fn roll_out(database: &Database, deployment: i64, now: i64) -> Result<(), sqlx::Error> {
     database.roll_out(deployment, now, |rollout| phases::steps(rollout, now)).await?;
     database.record_deployment_history(deployment, now).await
+}
+
+/// Whether something that was done then is to be done again, also if the clock went back.
+fn is_due(done_at: Option<i64>, every_seconds: i64, now: i64) -> bool {
+    done_at.is_none_or(|done_at| !(done_at..done_at.saturating_add(every_seconds)).contains(&now))
 }

@@ -97,13 +97,13 @@ impl Deployments {
         let new: Vec<i64> = selected.iter().map(|update| update.row).filter(|row| !before.contains(row)).collect();
         let problems = rule.definition.settings.problems();
         let (outcome, deploys) = match new.len() {
-            0 => (format!("Selects {} updates, all deployed before.", selected.len()), false),
+            0 => (format!("Selects {}, all deployed before.", updates(selected.len())), false),
             count if count > MAX_DEPLOYED_UPDATES => (
-                format!("Deploys nothing: {count} updates are more than {MAX_DEPLOYED_UPDATES}. Narrow the filter."),
+                format!("Deploys nothing: {} are more than {MAX_DEPLOYED_UPDATES}. Narrow the filter.", updates(count)),
                 false,
             ),
             _ if !problems.is_empty() => (format!("Deploys nothing: {}.", DeploymentError::Invalid(problems)), false),
-            count => (format!("Deployed {count} updates."), true),
+            count => (format!("Deployed {}.", updates(count)), true),
         };
         let run = RuleRun { rule: rule.id, sync_run, outcome: &outcome };
         if !deploys {
@@ -155,6 +155,10 @@ impl Deployments {
     async fn existing_rule(&self, id: i64) -> Result<DeploymentRule, DeploymentError> {
         self.database.rule(id).await?.ok_or_else(|| unknown(id))
     }
+}
+
+fn updates(count: usize) -> String {
+    words::counted(u64::try_from(count).unwrap_or(u64::MAX), "update")
 }
 
 fn unknown(id: i64) -> DeploymentError {

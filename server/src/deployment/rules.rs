@@ -93,7 +93,7 @@ pub struct Candidate {
     pub severity: Severity,
     /// When the site first saw it.
     pub first_seen_at: i64,
-    /// Clients that require it, as of the last count.
+    /// Clients that require it.
     pub required: i64,
 }
 

@@ -91,8 +91,8 @@ pub struct PhaseSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Members {
-    /// The first so many percent of the fleet, in an order of its own for every deployment; the percentages of the phases
-    /// before it are part of them: 5, 25, 100.
+    /// The first so many percent of the fleet, in an order of its own for every deployment; the percentages of the
+    /// phases before it are part of them: 5, 25, 100.
     Percent(Share),
     /// The members of this collection.
     Collection(CollectionId),
@@ -291,3 +291,7 @@ impl Problems {
         self.check(seconds <= MAX_PERIOD_SECONDS, field, || Some("a period lasts a year at most".to_owned()));
     }
 }
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;

@@ -17,6 +17,15 @@ pub fn period(seconds: i64) -> String {
     format!("{seconds} s")
 }
 
+/// `1 client`, `2 clients`.
+#[must_use]
+pub fn counted(number: impl Into<i128>, thing: &str) -> String {
+    match number.into() {
+        1 => format!("1 {thing}"),
+        number => format!("{number} {thing}s"),
+    }
+}
+
 /// `2026-11-24 22:00 UTC`.
 #[must_use]
 pub fn time(seconds: i64) -> String {
@@ -60,6 +69,7 @@ mod tests {
         ] {
             assert_eq!(bytes(number), words);
         }
+        assert_eq!((counted(1, "update"), counted(0, "update")), ("1 update".to_owned(), "0 updates".to_owned()));
         assert_eq!(time(1_800_000_000), "2027-01-15 08:00 UTC");
         assert_eq!(time(i64::MAX), i64::MAX.to_string());
     }

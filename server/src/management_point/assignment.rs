@@ -71,8 +71,8 @@ fn answer(message: &impl Serialize, headers: &HeaderMap) -> Result<Response, Ref
     Ok(([(ETAG, etag), (CACHE_CONTROL, "private, no-cache".to_owned())], body).into_response())
 }
 
-/// Everything in it is a function of what is published and of what an administrator or a phase changed, so that its bytes
-/// change only when it says something else.
+/// Everything in it is a function of what is published and of what an administrator or a phase changed, so that its
+/// bytes change only when it says something else.
 fn assessment(
     client: ClientId,
     publication: &Publication,
@@ -101,4 +101,59 @@ fn assigned(of_client: &ClientDeployment, published: &PublishedDeployments) -> O
         (_, None) => return None,
     };
     Some(AssignedDeployment { deployment, target, digest, phase, standing, retries })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::PublishedPolicy;
+    use farrier_protocol::DeploymentId;
+
+    const PUBLISHED: DeploymentId = DeploymentId([1; 16]);
+    const CANCELLED: DeploymentId = DeploymentId([2; 16]);
+    const WAITING: DeploymentId = DeploymentId([3; 16]);
+
+    fn of_client(deployment: DeploymentId, standing: Standing) -> ClientDeployment {
+        ClientDeployment { deployment, phase: 2, standing, retries: 1 }
+    }
+
+    fn published() -> PublishedDeployments {
+        let target = publish::policy_target(PUBLISHED).as_str().try_into().unwrap();
+        let policy = PublishedPolicy { deployment: PUBLISHED, target, digest: Digest::of(b"policy") };
+        PublishedDeployments { installers: Vec::new(), policies: vec![policy] }
+    }
+
+    fn assessment() -> Assessment {
+        Assessment {
+            client: ClientId([7; 16]),
+            version: 5,
+            issued_at: 6,
+            schedule: Schedule { poll_seconds: 60, scan_seconds: 3_600 },
+            plugins: heapless::Vec::new(),
+            catalogs: heapless::Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_not_published_yet_is_not_assigned_yet() {
+        let open = Standing::Open { since: 4 };
+        let deployments =
+            [of_client(PUBLISHED, open), of_client(CANCELLED, Standing::Cancelled), of_client(WAITING, open)];
+        let assignment = whole(assessment(), &published(), &deployments, Windows::default());
+        let assigned: Vec<_> =
+            assignment.deployments.iter().map(|assigned| (assigned.deployment, assigned.standing)).collect();
+        assert_eq!(assigned, [(PUBLISHED, open), (CANCELLED, Standing::Cancelled)]);
+        let first = &assignment.deployments[0];
+        assert_eq!((first.digest, first.phase, first.retries), (Digest::of(b"policy"), 2, 1));
+        assert_eq!(first.target, "policies/01010101010101010101010101010101");
+    }
+
+    #[test]
+    fn the_most_that_can_be_assigned_fits_the_wire() {
+        let deployments = vec![of_client(CANCELLED, Standing::Cancelled); MAX_DEPLOYMENTS + 9];
+        let assignment = whole(assessment(), &published(), &deployments, Windows::default());
+        assert_eq!(assignment.deployments.len(), MAX_DEPLOYMENTS);
+        let bytes = farrier_protocol::encode(&*assignment).unwrap();
+        assert_eq!(farrier_protocol::decode::<Assignment>(&bytes).unwrap(), *assignment);
+    }
 }

@@ -1,7 +1,7 @@
 //! Cutting a catalog into chunks.
 //!
-//! Where a chunk ends depends on the updates around the cut and on nothing else, so that a changed update changes its own
-//! chunk and, at most, the next one; all others keep their digests and are not fetched again.
+//! Where a chunk ends depends on the updates around the cut and on nothing else, so that a changed update changes its
+//! own chunk and, at most, the next one; all others keep their digests and are not fetched again.
 
 use crate::repository::RepositoryFolder;
 use anyhow::Context as _;

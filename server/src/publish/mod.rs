@@ -1,8 +1,9 @@
 //! Publishing: the software updates of the database as a signed repository that any cache may serve.
 //!
-//! Every suite becomes a catalog per architecture ([`catalog`]), cut into content-addressed chunks ([`chunks`]); plugins
-//! and the policies of deployments are targets beside them ([`plugins`], [`policies`]). Publishing takes no input and is idempotent: it makes the repository what the
-//! database says, and signs a new index only when that differs from the current one or the current one grows old.
+//! Every suite becomes a catalog per architecture ([`catalog`]), cut into content-addressed chunks ([`chunks`]);
+//! plugins and the policies of deployments are targets beside them ([`plugins`], [`policies`]). Publishing takes no
+//! input and is idempotent: it makes the repository what the database says, and signs a new index only when that
+//! differs from the current one or the current one grows old.
 
 mod catalog;
 mod chunks;

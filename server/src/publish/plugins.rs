@@ -43,8 +43,12 @@ impl Plugin {
 
 fn assigned(manifest: &Manifest, target: &str, digest: Digest) -> anyhow::Result<Option<Assigned>> {
     match World::ALL.into_iter().find(|world| world.as_str() == manifest.world) {
-        Some(World::Applicability) => Ok(applicability(manifest, target, digest).map(|plugin| Assigned::Applicability(Box::new(plugin)))),
-        Some(World::Installer) => Ok(installer(manifest, target, digest).map(|installer| Assigned::Installer(Box::new(installer)))),
+        Some(World::Applicability) => {
+            Ok(applicability(manifest, target, digest).map(|plugin| Assigned::Applicability(Box::new(plugin))))
+        }
+        Some(World::Installer) => {
+            Ok(installer(manifest, target, digest).map(|installer| Assigned::Installer(Box::new(installer))))
+        }
         None => {
             Err(anyhow!("plugin {} is for the world {}, which this site does not know", manifest.name, manifest.world))
         }

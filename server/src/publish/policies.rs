@@ -1,7 +1,8 @@
 //! Deployments as signed targets: a policy each, and what it deploys per scope beside it.
 //!
-//! A policy says nothing of how its phases stand, so that it changes only when what is deployed does. The updates of all
-//! suites of one release go into one blob for each architecture, which is addressed by its digest like a catalog's chunks.
+//! A policy says nothing of how its phases stand, so that it changes only when what is deployed does. The updates of
+//! all suites of one release go into one blob for each architecture, which is addressed by its digest like a catalog's
+//! chunks.
 
 use super::contents::{Mirrors, entries};
 use crate::database::{PublishableDeployment, PublishableUpdate, PublishedPolicy};

@@ -1,7 +1,7 @@
 //! Automatic deployment rules, update groups and templates.
 
-use super::deployments::{everybody, pass, site};
 use super::plant::{self, NOW, number};
+use super::plant_deployments::{everybody, pass, site};
 use anyhow::{Context as _, ensure};
 use farrier::database::{ALL_CLIENTS, Database, Requester};
 use farrier::deployment::rules::RuleFilter;
@@ -53,7 +53,7 @@ async fn a_rule_deploys_what_a_synchronization_brings_once(database: Database) -
 
     synchronized(&database).await?;
     pass(&database, NOW + 60).await?;
-    ensure!(number(&database, DEPLOYMENTS).await? == 1 && outcome(&database).await? == "Deployed 1 updates.");
+    ensure!(number(&database, DEPLOYMENTS).await? == 1 && outcome(&database).await? == "Deployed 1 update.");
     let deployment = database.deployments(&Default::default()).await?.items.remove(0);
     ensure!(deployment.rule.as_deref() == Some("Security") && deployment.updates == 1);
     ensure!(deployment.name == "Security 2027-01-15 08:01 UTC", "{}", deployment.name);
@@ -61,7 +61,7 @@ async fn a_rule_deploys_what_a_synchronization_brings_once(database: Database) -
     synchronized(&database).await?;
     pass(&database, NOW + 120).await?;
     ensure!(number(&database, DEPLOYMENTS).await? == 1);
-    ensure!(outcome(&database).await? == "Selects 1 updates, all deployed before.");
+    ensure!(outcome(&database).await? == "Selects 1 update, all deployed before.");
     plant::updates(&database, &["openssl", "bash", "wolfssl"]).await?;
     synchronized(&database).await?;
     pass(&database, NOW + 180).await?;
@@ -91,7 +91,7 @@ async fn a_disabled_rule_does_not_run(database: Database) -> anyhow::Result<()> 
     synchronized(&database).await?;
     pass(&database, NOW).await?;
     ensure!(number(&database, DEPLOYMENTS).await? == 0);
-    ensure!(site.run_rule(id, NOW).await? == "Deployed 1 updates.", "unless somebody asks");
+    ensure!(site.run_rule(id, NOW).await? == "Deployed 1 update.", "unless somebody asks");
     site.delete_rule(id).await?;
     ensure!(number(&database, DEPLOYMENTS).await? == 1, "what it deployed stays");
     ensure!(matches!(site.run_rule(id, NOW).await, Err(DeploymentError::Unknown(_))));

@@ -31,10 +31,13 @@ mod console;
 mod contents;
 mod deployment_rules;
 mod deployments;
+mod enforcement;
 mod migrations;
 mod plant;
+mod plant_deployments;
 mod policies;
 mod publications;
+mod roll_outs;
 mod states;
 mod synchronization;
 mod tokens;
@@ -49,9 +52,11 @@ pub fn all() -> Vec<Scenario> {
         contents::all(),
         deployment_rules::all(),
         deployments::all(),
+        enforcement::all(),
         migrations::all(),
         policies::all(),
         publications::all(),
+        roll_outs::all(),
         states::all(),
         synchronization::all(),
         tokens::all(),

@@ -1,7 +1,7 @@
 //! Policies: what is published of deployments, as an agent reads it.
 
-use super::deployments::{everybody, site};
 use super::plant::{self, NOW};
+use super::plant_deployments::{everybody, site};
 use super::publications::{Site, import, update};
 use anyhow::{Context as _, ensure};
 use farrier::database::{Database, Follow};
@@ -131,8 +131,8 @@ async fn phases_that_open_change_no_policy(database: Database) -> anyhow::Result
     site(&database).create(&new, NOW).await?;
     let site = Site::new(&database)?;
     let index = site.publish().await?;
-    super::deployments::pass(&database, NOW + 60).await?;
-    ensure!(super::deployments::detail(&database).await?.row.open_phases == 1);
+    super::plant_deployments::pass(&database, NOW + 60).await?;
+    ensure!(super::plant_deployments::detail(&database).await?.row.open_phases == 1);
     ensure!(site.publish().await? == index);
     Ok(())
 }

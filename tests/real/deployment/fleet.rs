@@ -65,10 +65,12 @@ impl Fleet {
         succeed(&mut self.site.command(arguments))
     }
 
-    /// Deploys updates to a collection at once, with these options beside.
+    /// Deploys updates to a collection, to be installed at once where the options say nothing else.
     pub(crate) fn deploy(&self, updates: &[&str], collection: &str, options: &[&str]) -> anyhow::Result<()> {
-        let mut arguments = vec!["deployment", "create", "Patches", "--collection", collection];
-        arguments.extend(["--deadline", "0s", "--random-delay", "0s", "--max-run", "5m"]);
+        let mut arguments = vec!["deployment", "create", "Patches", "--collection", collection, "--random-delay", "0s"];
+        if !options.contains(&"--deadline") {
+            arguments.extend(["--deadline", "0s"]);
+        }
         arguments.extend(updates.iter().flat_map(|update| ["--update", update]));
         arguments.extend(options);
         self.farrier(&arguments).map(drop)

@@ -8,9 +8,12 @@ mod whole;
 
 use libtest_mimic::{Completion, Failed, Trial};
 
+/// Everything that a scenario needs it makes itself.
+type Scenario = fn() -> anyhow::Result<()>;
+
 /// The scenarios.
 pub(crate) fn trials() -> Vec<Trial> {
-    let scenarios: [(&str, fn() -> anyhow::Result<()>); 8] = [
+    let scenarios: [(&str, Scenario); 8] = [
         ("a_required_update_is_installed_and_proved_by_a_scan", whole::required),
         ("an_available_update_waits_for_a_user", whole::available),
         ("a_paused_or_cancelled_deployment_installs_nothing", whole::paused_and_cancelled),
@@ -20,7 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("a_killed_agent_installs_everything_once", killed::agent),
         ("a_killed_site_loses_nothing", killed::site),
     ];
-    let trial = |(name, scenario): (&str, fn() -> anyhow::Result<()>)| {
+    let trial = |(name, scenario): (&str, Scenario)| {
         Trial::ignorable_test(format!("deployment::{name}"), move || match farrier_tests::DebianRoot::obstacle() {
             Some(obstacle) => Ok(Completion::ignored_with(obstacle)),
             None => scenario().map(|()| Completion::Completed).map_err(|error| Failed::from(format!("{error:#}"))),

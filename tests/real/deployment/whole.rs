@@ -42,7 +42,9 @@ pub(super) fn available() -> anyhow::Result<()> {
     let fleet = Fleet::new(1, &[tool("1.0")], &[tool("1.1")])?;
     let endpoint = &fleet.endpoints[0];
     fleet.deploy(&[UPDATE], "All clients", &["--purpose", "available"])?;
-    endpoint.agent.scan()?;
+    let agent = endpoint.run()?;
+    fleet.until_state("Downloaded", 1)?;
+    drop(agent);
     let offered = succeed(&mut endpoint.agent.command(&["updates"]))?;
     ensure!(offered.contains("tool 1.1"), "{offered}");
     ensure!(endpoint.root.version_of("tool")?.as_deref() == Some("1.0"), "nobody asked for it yet");

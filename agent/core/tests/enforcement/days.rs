@@ -170,8 +170,7 @@ fn business_hours_hold_an_installation_back_to_their_end() {
 #[test]
 fn a_client_that_was_off_at_the_deadline_has_its_period_of_grace() {
     let open = Standing::Open { since: MONDAY - 2 * DAY };
-    let late =
-        Terms { standing: open, available_at: MONDAY - 2 * DAY, deadline: Some(MONDAY - DAY), ..required() };
+    let late = Terms { standing: open, available_at: MONDAY - 2 * DAY, deadline: Some(MONDAY - DAY), ..required() };
     let mut world = World::new(Terms { grace_seconds: 7_200, ..late });
     world.run_until(MONDAY + DAY);
     assert_eq!(world.installations, [MONDAY + 2 * HOUR]);

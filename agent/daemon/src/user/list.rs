@@ -1,8 +1,8 @@
 //! The list of deployed updates, for people and for programs.
 
-use super::board;
 use crate::clock::now;
 use crate::enforce::{Board, Item};
+use crate::local_time::WallClock;
 use crate::session::Session;
 use farrier_agent_core::enforcement::Job;
 use farrier_protocol::UnixTime;
@@ -11,31 +11,35 @@ use farrier_protocol::enforcement::EnforcementState;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
-/// The deployed updates of this client.
-pub(crate) struct Listed(Board);
+/// The deployed updates of this client; none where it has heard of no deployment.
+pub(crate) struct Listed(Option<Board>);
 
 /// Reads the list.
 pub(crate) fn list(session: &mut Session<'_>) -> anyhow::Result<Listed> {
-    let mut board = board(session)?;
-    // What can no longer be understood is stored as failed.
-    board.commit(&session.spool, true)?;
+    let mut board = Board::open(session, now())?;
+    if let Some(board) = &mut board {
+        // What can no longer be understood is stored as failed.
+        board.commit(&session.spool, true)?;
+    }
     Ok(Listed(board))
 }
 
 impl Listed {
     /// Everything, for programs.
     pub(crate) fn json(&self) -> Value {
-        self.0.items().map(|(item, job)| self.update_json(item, job)).collect()
+        self.0.iter().flat_map(Board::items).map(|(item, job)| update_json(item, job)).collect()
     }
 
     /// What is not done with, for people.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         let mut done = 0;
-        for (item, job) in self.0.items() {
+        for (board, item, job) in
+            self.0.iter().flat_map(|board| board.items().map(move |(item, job)| (board, item, job)))
+        {
             match job.state() {
                 EnforcementState::Succeeded | EnforcementState::Superseded | EnforcementState::Cancelled => done += 1,
-                _ => self.write(&mut text, item, job),
+                _ => write(&mut text, &board.wall, item, job),
             }
         }
         // Writing to a string does not fail.
@@ -47,45 +51,44 @@ impl Listed {
         };
         text
     }
+}
 
-    fn update_json(&self, item: &Item, job: &Job) -> Value {
-        json!({
-            "id": item.offer.update.to_string(),
-            "name": item.offer.name,
-            "summary": item.offer.summary,
-            "deployment": item.policy.name,
-            "required": item.terms.purpose == Purpose::Required,
-            "notification": item.policy.notification,
-            "due_at": due(item, job),
-            "deferred_until": job.deferred_until(),
-            "state": job.state().as_str(),
-            "since": job.since(),
-            "until": job.until(),
-            "reason": job.reason(),
-            "bytes_left": job.bytes_left(),
-            "installations": job.installations(),
-        })
-    }
+fn update_json(item: &Item, job: &Job) -> Value {
+    json!({
+        "id": item.offer.update.to_string(),
+        "name": item.offer.name,
+        "summary": item.offer.summary,
+        "deployment": item.policy.name,
+        "required": item.terms.purpose == Purpose::Required,
+        "notification": item.policy.notification,
+        "due_at": due(item, job),
+        "deferred_until": job.deferred_until(),
+        "state": job.state().as_str(),
+        "since": job.since(),
+        "until": job.until(),
+        "reason": job.reason(),
+        "bytes_left": job.bytes_left(),
+        "installations": job.installations(),
+    })
+}
 
-    fn write(&self, text: &mut String, item: &Item, job: &Job) {
-        let wall = &self.0.wall;
-        let name = &item.policy.name;
-        let purpose = match (item.terms.purpose, due(item, job)) {
-            (Purpose::Available, _) => format!("offered by \"{name}\""),
-            (Purpose::Required, Some(due)) if due > now() => {
-                format!("required by \"{name}\", installs by itself at {}", wall.show(due))
-            }
-            (Purpose::Required, _) => format!("required by \"{name}\""),
-        };
-        let mut state = job.state().to_string();
-        if !job.reason().is_empty() {
-            let _ = write!(state, ": {}", job.reason());
+fn write(text: &mut String, wall: &WallClock, item: &Item, job: &Job) {
+    let name = &item.policy.name;
+    let purpose = match (item.terms.purpose, due(item, job)) {
+        (Purpose::Available, _) => format!("offered by \"{name}\""),
+        (Purpose::Required, Some(due)) if due > now() => {
+            format!("required by \"{name}\", installs by itself at {}", wall.show(due))
         }
-        if let Some(until) = job.until() {
-            let _ = write!(state, " (until {})", wall.show(until));
-        }
-        let _ = writeln!(text, "{}\n  {}\n  {purpose}\n  {state}", item.offer.name, item.offer.summary);
+        (Purpose::Required, _) => format!("required by \"{name}\""),
+    };
+    let mut state = job.state().to_string();
+    if !job.reason().is_empty() {
+        let _ = write!(state, ": {}", job.reason());
     }
+    if let Some(until) = job.until() {
+        let _ = write!(state, " (until {})", wall.show(until));
+    }
+    let _ = writeln!(text, "{}\n  {}\n  {purpose}\n  {state}", item.offer.name, item.offer.summary);
 }
 
 fn due(item: &Item, job: &Job) -> Option<UnixTime> {

@@ -6,7 +6,7 @@ use crate::database::views::{
 };
 use crate::database::{Database, now};
 use crate::deployment::Review;
-use crate::deployment::words::{bytes, time};
+use crate::deployment::words::{bytes, counted, time};
 use anyhow::Context as _;
 use farrier_protocol::DeploymentId;
 use std::io::{Write as _, stdout};
@@ -33,7 +33,8 @@ fn line(row: &DeploymentRow) -> String {
     let DeploymentRow { id, name, status, collection_name, open_phases, phases, clients, updates, .. } = row;
     let percent = row.percent_succeeded.map_or_else(|| "-".to_owned(), |percent| format!("{percent:.0} %"));
     format!(
-        "{id}  {:<9} {percent:>5} of {:>6} clients  {updates:>4} updates  phase {open_phases}/{phases}  {name} to {collection_name}",
+        "{id}  {:<9} {percent:>5} of {:>6} clients  {updates:>4} updates  phase {open_phases}/{phases}  \
+         {name} to {collection_name}",
         status.as_str(),
         clients.total(),
     )
@@ -148,7 +149,9 @@ pub(super) fn review(review: &Review, json: bool) -> anyhow::Result<()> {
 pub(super) fn in_a_line(review: &Review) -> String {
     let Review { updates, clients, needing, content_bytes, transfer_bytes, .. } = review;
     format!(
-        "{updates} updates to {clients} clients, of which {needing} require some: {} of content, {} of downloads",
+        "{} to {}, of which {needing} need some: {} of content, {} of downloads",
+        counted(*updates, "update"),
+        counted(*clients, "client"),
         bytes(*content_bytes),
         bytes(*transfer_bytes)
     )

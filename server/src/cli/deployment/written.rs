@@ -17,7 +17,8 @@ pub(in crate::cli) struct Written {
     /// Offered to users, or installed at the deadline.
     #[arg(long, value_enum)]
     purpose: Option<PurposeWord>,
-    /// When it is available: a period from now (2h), or a time (2026-11-24T22:00, of each client's clock; with Z, in UTC).
+    /// When it is available: a period from now (2h), or a time (2026-11-24T22:00, of each client's clock; with Z, in
+    /// UTC).
     #[arg(long, value_name = "WHEN", value_parser = parse_when)]
     available: Option<When>,
     /// When it installs by itself: a period from now (168h), or a time like --available.
@@ -53,8 +54,8 @@ pub(in crate::cli) struct Written {
     /// How often an installation is tried.
     #[arg(long, value_name = "NUMBER")]
     attempts: Option<u8>,
-    /// A phase, in order: NAME=PERCENT% or NAME=COLLECTION, then options after commas: success=90, soak=24h, failure=10,
-    /// deadline=48h, manual. What is left is a last phase of everybody, unless one has 100%.
+    /// A phase, in order: NAME=PERCENT% or NAME=COLLECTION, then options after commas: success=90, soak=24h,
+    /// failure=10, deadline=48h, manual. What is left is a last phase of everybody, unless one has 100%.
     #[arg(long = "phase", value_name = "PHASE")]
     phases: Vec<String>,
 }

@@ -21,15 +21,15 @@ pub struct ClientDeployment {
 }
 
 impl Database {
-    /// The deployments that concern a client: those that go on, the newest first, and then the cancelled ones, as many as
-    /// an assignment holds.
+    /// The deployments that concern a client: those that go on, the newest first, and then the cancelled ones, as many
+    /// as an assignment holds.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn assigned_deployments(&self, client: ClientId) -> Result<Vec<ClientDeployment>, sqlx::Error> {
         let rows = sqlx::query(
-            "SELECT d.deployment_id, d.status, k.phase, k.retries, p.opened_at, p.expected_at FROM deployment_clients k \
-             JOIN deployments d ON d.id = k.deployment_id \
+            "SELECT d.deployment_id, d.status, k.phase, k.retries, p.opened_at, p.expected_at FROM deployment_clients \
+             k JOIN deployments d ON d.id = k.deployment_id \
              JOIN deployment_phases p ON p.deployment_id = k.deployment_id AND p.position = k.phase \
              WHERE k.client_id = (SELECT id FROM clients WHERE client_id = $1) \
              ORDER BY CASE d.status WHEN 2 THEN 1 ELSE 0 END, d.created_at DESC, d.id DESC LIMIT $2",

@@ -147,7 +147,8 @@ async fn insert_phase(
     };
     sqlx::query(
         "INSERT INTO deployment_phases (deployment_id, position, name, buckets_below, collection_id, success_percent, \
-         soak_seconds, manual, failure_percent, deadline_after_seconds) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         soak_seconds, manual, failure_percent, deadline_after_seconds) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(deployment)
     .bind(position)

@@ -25,8 +25,8 @@ impl Database {
     /// When the database fails.
     pub async fn record_deployment_history(&self, deployment: i64, now: UnixTime) -> Result<(), sqlx::Error> {
         let head = sqlx::query(
-            "SELECT created_at, status, (SELECT MAX(at) FROM deployment_history h WHERE h.deployment_id = d.id) AS last \
-             FROM deployments d WHERE id = $1",
+            "SELECT created_at, status, (SELECT MAX(at) FROM deployment_history h WHERE h.deployment_id = d.id) AS \
+             last FROM deployments d WHERE id = $1",
         )
         .bind(deployment);
         let Some(head) = head.fetch_optional(&self.pool).await? else { return Ok(()) };
@@ -57,8 +57,8 @@ impl Database {
         );
         let last = self.history_counts(
             "SELECT h.phase, h.state, h.clients FROM deployment_history h JOIN \
-             (SELECT phase, state, MAX(at) AS at FROM deployment_history WHERE deployment_id = $1 GROUP BY phase, state) AS l \
-             ON l.phase = h.phase AND l.state = h.state AND l.at = h.at WHERE h.deployment_id = $1",
+             (SELECT phase, state, MAX(at) AS at FROM deployment_history WHERE deployment_id = $1 GROUP BY phase, \
+             state) AS l ON l.phase = h.phase AND l.state = h.state AND l.at = h.at WHERE h.deployment_id = $1",
             deployment,
         );
         let (counts, last) = (counts.await?, last.await?);

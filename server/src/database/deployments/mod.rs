@@ -1,7 +1,7 @@
 //! Deployments: writing them, their clients and their phases, and reading what is published and assigned of them.
 //!
-//! Locks are taken in one order everywhere: clients of deployments, then deployments, then what is said of them, and the
-//! version of the assignments last.
+//! Locks are taken in one order everywhere: clients of deployments, then deployments, then what is said of them, and
+//! the version of the assignments last.
 
 mod assigned;
 mod create;

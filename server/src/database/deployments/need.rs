@@ -40,8 +40,8 @@ impl Database {
         }
         let required = ComplianceState::Required as u8;
         let sql = format!(
-            "SELECT COUNT(DISTINCT s.client_id) FROM compliance_states s JOIN collection_members m ON m.client_id = s.client_id \
-             WHERE m.collection_id = $1 AND s.state = {required} AND s.software_update_id IN ({list})"
+            "SELECT COUNT(DISTINCT s.client_id) FROM compliance_states s JOIN collection_members m ON m.client_id = \
+             s.client_id WHERE m.collection_id = $1 AND s.state = {required} AND s.software_update_id IN ({list})"
         );
         need.needing =
             sqlx::query_scalar(AssertSqlSafe(sql)).persistent(false).bind(collection.0).fetch_one(&self.pool).await?;

@@ -85,7 +85,8 @@ async fn count_clients(
     phases: &mut [PhaseProgress],
 ) -> Result<(), sqlx::Error> {
     let counts = sqlx::query(
-        "SELECT phase, state, COUNT(*) AS clients FROM deployment_clients WHERE deployment_id = $1 GROUP BY phase, state",
+        "SELECT phase, state, COUNT(*) AS clients FROM deployment_clients WHERE deployment_id = $1 \
+         GROUP BY phase, state",
     )
     .bind(deployment)
     .fetch_all(connection)

@@ -74,8 +74,8 @@ pub struct PublishableFile {
 }
 
 const COLUMNS: &str = "SELECT u.id, u.update_id, u.name, u.source, u.version, u.summary, u.priority, s.distribution, \
-    s.release, s.architectures, s.mirror, p.name AS package, p.architecture, p.version AS package_version, p.file, p.size, \
-    p.sha256";
+    s.release, s.architectures, s.mirror, p.name AS package, p.architecture, p.version AS package_version, p.file, \
+    p.size, p.sha256";
 
 impl Database {
     /// The deployments whose policies are published.
@@ -95,24 +95,24 @@ impl Database {
     /// When the database fails.
     pub async fn publishable_updates(&self, group: i64) -> Result<Vec<PublishableUpdate>, sqlx::Error> {
         let sql = format!(
-            "{COLUMNS}, g.max_run_seconds FROM update_group_updates g JOIN software_updates u ON u.id = g.software_update_id \
-             JOIN suites s ON s.id = u.suite_id JOIN packages p ON p.software_update_id = u.id \
+            "{COLUMNS}, g.max_run_seconds FROM update_group_updates g JOIN software_updates u ON u.id = \
+             g.software_update_id JOIN suites s ON s.id = u.suite_id JOIN packages p ON p.software_update_id = u.id \
              WHERE g.update_group_id = $1 AND u.expired_at IS NULL AND u.superseded_by IS NULL ORDER BY u.id"
         );
         self.read_updates(sql, group).await
     }
 
-    /// Other updates of the same source packages in the same releases whose files can still be had: from the upstream, or
-    /// from this site's distribution point.
+    /// Other updates of the same source packages in the same releases whose files can still be had: from the upstream,
+    /// or from this site's distribution point.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn previous_updates(&self, group: i64) -> Result<Vec<PublishableUpdate>, sqlx::Error> {
         let sql = format!(
-            "{COLUMNS}, CAST(NULL AS BIGINT) AS max_run_seconds FROM software_updates u JOIN suites s ON s.id = u.suite_id \
-             JOIN packages p ON p.software_update_id = u.id WHERE EXISTS (SELECT 1 FROM update_group_updates g \
-             JOIN software_updates n ON n.id = g.software_update_id JOIN suites t ON t.id = n.suite_id \
-             WHERE g.update_group_id = $1 AND n.source = u.source AND t.distribution = s.distribution \
+            "{COLUMNS}, CAST(NULL AS BIGINT) AS max_run_seconds FROM software_updates u JOIN suites s ON s.id = \
+             u.suite_id JOIN packages p ON p.software_update_id = u.id WHERE EXISTS (SELECT 1 FROM \
+             update_group_updates g JOIN software_updates n ON n.id = g.software_update_id JOIN suites t ON t.id = \
+             n.suite_id WHERE g.update_group_id = $1 AND n.source = u.source AND t.distribution = s.distribution \
              AND t.release = s.release AND n.id <> u.id AND n.expired_at IS NULL AND n.superseded_by IS NULL) \
              AND (u.expired_at IS NULL OR EXISTS (SELECT 1 FROM contents k WHERE k.sha256 = p.sha256 AND k.state = 1)) \
              ORDER BY u.id"

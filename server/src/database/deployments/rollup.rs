@@ -7,8 +7,8 @@ use farrier_protocol::UnixTime;
 use sqlx::{AnyConnection, AssertSqlSafe};
 use std::fmt::Write as _;
 
-/// Works out the states of these clients of these deployments (deployment, client; as rows). Pairs that are no client of
-/// the deployment are passed over.
+/// Works out the states of these clients of these deployments (deployment, client; as rows). Pairs that are no client
+/// of the deployment are passed over.
 pub(in crate::database) async fn roll_up(
     connection: &mut AnyConnection,
     pairs: &[[i64; 2]],

@@ -5,6 +5,7 @@ use super::write_event;
 use crate::database::rows::Marks;
 use crate::database::{Database, assignment_version};
 use crate::deployment::DeploymentStatus;
+use crate::deployment::words::counted;
 use farrier_protocol::enforcement::EnforcementState;
 use farrier_protocol::{ClientId, DeploymentId, UnixTime};
 use sqlx::{AssertSqlSafe, Row as _};
@@ -44,7 +45,8 @@ impl Database {
     /// # Errors
     /// When the database fails.
     pub async fn deployment_head(&self, id: DeploymentId) -> Result<Option<DeploymentHead>, sqlx::Error> {
-        let query = "SELECT d.id, d.status, (SELECT COUNT(*) FROM deployment_phases p WHERE p.deployment_id = d.id) AS phases \
+        let query = "SELECT d.id, d.status, \
+                     (SELECT COUNT(*) FROM deployment_phases p WHERE p.deployment_id = d.id) AS phases \
                      FROM deployments d WHERE d.deployment_id = $1";
         let Some(row) = sqlx::query(query).bind(id.as_bytes()).fetch_optional(&self.pool).await? else {
             return Ok(None);
@@ -120,8 +122,8 @@ impl Database {
         Ok(true)
     }
 
-    /// Notes that an administrator lets the roll-out go on after an open phase; `false` if it is not open, or was let go on
-    /// already.
+    /// Notes that an administrator lets the roll-out go on after an open phase; `false` if it is not open, or was let
+    /// go on already.
     ///
     /// # Errors
     /// When the database fails.
@@ -186,7 +188,7 @@ impl Database {
         }
         let retried = i64::try_from(retried).unwrap_or(i64::MAX);
         if retried > 0 {
-            let event = format!("{retried} clients were asked to try again what failed.");
+            let event = format!("{} asked to try again what failed.", counted(retried, "client"));
             write_event(&mut transaction, deployment, &event, now).await?;
             assignment_version::bump(&mut transaction, now).await?;
             transaction.commit().await?;

@@ -15,12 +15,12 @@ mod updates;
 pub use clients::{
     ClientDetail, ClientFilter, ClientGroup, ClientPlugin, ClientRow, ClientSort, ClientUpdate, Contact,
 };
-pub use console_deployments::PickedUpdate;
 pub use collections::{CollectionDetail, CollectionLink, CollectionMember, CollectionRow};
+pub use console_deployments::PickedUpdate;
 pub use deployments::{
-    CSV_HEAD, ClientDeploymentRow, ClientProgress, CsvRow, DeployedUpdateRow, DeploymentClientDetail, DeploymentClientFilter,
-    DeploymentClientRow, DeploymentDetail, DeploymentFilter, DeploymentRow, EnforcementCounts, EventRow, HistoryPoint,
-    PhaseRow, SILENT, UpdateProgress,
+    CSV_HEAD, ClientDeploymentRow, ClientProgress, CsvRow, DeployedUpdateRow, DeploymentClientDetail,
+    DeploymentClientFilter, DeploymentClientRow, DeploymentDetail, DeploymentFilter, DeploymentRow, EnforcementCounts,
+    EventRow, HistoryPoint, PhaseRow, SILENT, UpdateProgress,
 };
 pub use findings::FindingRow;
 pub use overview::{

@@ -1,18 +1,18 @@
 //! The clients of a deployment, and the deployments of a client: how far, and why not further.
 
 use super::client_progress::ClientProgress;
-use super::update_progress::UpdateProgress;
 use super::list::{deployment_id, enforcement_state, status};
+use super::update_progress::UpdateProgress;
+use crate::database::Database;
 use crate::database::views::sql::{Sql, client_id};
 use crate::database::views::{Page, as_text, unreadable};
-use crate::database::Database;
 use crate::deployment::DeploymentStatus;
 use crate::deployment::settings::{DeploymentSettings, Purpose};
 use crate::deployment::why::{ClientStanding, PhaseStanding, sentence};
 use farrier_protocol::{ClientId, DeploymentId};
 use serde::Serialize;
-use sqlx::any::AnyRow;
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
 /// Which clients of a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]

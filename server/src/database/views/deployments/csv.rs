@@ -11,7 +11,8 @@ use sqlx::any::AnyRow;
 const CLIENTS_AT_ONCE: i64 = 500;
 
 /// The table's head.
-pub const CSV_HEAD: &str = "client_id,hostname,phase,client_state,update,update_state,since,installations,bytes_left,until,reason,last_contact";
+pub const CSV_HEAD: &str = "client_id,hostname,phase,client_state,update,update_state,since,installations,bytes_left,until,\
+     reason,last_contact";
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +23,8 @@ pub struct CsvRow {
 }
 
 impl Database {
-    /// The rows of the next clients after the one with this row (0 for the first), and the row to go on after; none once
-    /// there are no more.
+    /// The rows of the next clients after the one with this row (0 for the first), and the row to go on after; none
+    /// once there are no more.
     ///
     /// # Errors
     /// When the database fails.
@@ -33,10 +34,10 @@ impl Database {
         after: i64,
     ) -> Result<(Vec<CsvRow>, Option<i64>), sqlx::Error> {
         let mut sql = Sql::new(
-            "SELECT k.row_id, k.client_id, k.hostname, k.last_contact_at, k.phase_name, k.client_state, u.source, u.version, \
-             s.state, s.since, s.installations, s.bytes_left, s.until, s.reason FROM \
-             (SELECT dc.deployment_id, c.id AS row_id, c.client_id, c.hostname, c.last_contact_at, p.name AS phase_name, \
-             dc.state AS client_state FROM deployment_clients dc JOIN clients c ON c.id = dc.client_id \
+            "SELECT k.row_id, k.client_id, k.hostname, k.last_contact_at, k.phase_name, k.client_state, u.source, \
+             u.version, s.state, s.since, s.installations, s.bytes_left, s.until, s.reason FROM \
+             (SELECT dc.deployment_id, c.id AS row_id, c.client_id, c.hostname, c.last_contact_at, p.name AS \
+             phase_name, dc.state AS client_state FROM deployment_clients dc JOIN clients c ON c.id = dc.client_id \
              JOIN deployments d ON d.id = dc.deployment_id \
              JOIN deployment_phases p ON p.deployment_id = dc.deployment_id AND p.position = dc.phase \
              WHERE d.deployment_id = ",

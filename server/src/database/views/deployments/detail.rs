@@ -162,10 +162,10 @@ impl Database {
             clients.entry(row.try_get("software_update_id")?).or_default().add(state, row.try_get("clients")?);
         }
         let rows = sqlx::query(
-            "SELECT u.id, u.update_id, u.source, u.version, u.summary, u.classification, u.superseded_by, u.expired_at, \
-             t.name AS suite FROM deployments d JOIN update_group_updates g ON g.update_group_id = d.update_group_id \
-             JOIN software_updates u ON u.id = g.software_update_id JOIN suites t ON t.id = u.suite_id \
-             WHERE d.id = $1 ORDER BY u.source, u.name",
+            "SELECT u.id, u.update_id, u.source, u.version, u.summary, u.classification, u.superseded_by, \
+             u.expired_at, t.name AS suite FROM deployments d JOIN update_group_updates g ON g.update_group_id = \
+             d.update_group_id JOIN software_updates u ON u.id = g.software_update_id JOIN suites t ON t.id = \
+             u.suite_id WHERE d.id = $1 ORDER BY u.source, u.name",
         )
         .bind(deployment)
         .fetch_all(&self.pool)

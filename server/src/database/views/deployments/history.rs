@@ -18,8 +18,8 @@ pub struct HistoryPoint {
 }
 
 impl Database {
-    /// The course of a deployment, or of its phase at this place: a point whenever the counts changed, oldest first, thinned
-    /// out evenly to at most so many, the last of which always stays.
+    /// The course of a deployment, or of its phase at this place: a point whenever the counts changed, oldest first,
+    /// thinned out evenly to at most so many, the last of which always stays.
     ///
     /// # Errors
     /// When the database fails.

@@ -86,8 +86,8 @@ pub(super) const SELECT: &str = "SELECT d.id, d.deployment_id, d.name, d.status,
     d.update_group_id, g.name AS group_name, \
     (SELECT COUNT(*) FROM update_group_updates u WHERE u.update_group_id = d.update_group_id) AS updates, \
     (SELECT COUNT(*) FROM deployment_phases p WHERE p.deployment_id = d.id) AS phases, \
-    (SELECT COUNT(*) FROM deployment_phases p WHERE p.deployment_id = d.id AND p.opened_at IS NOT NULL) AS open_phases, \
-    (SELECT p.name FROM deployment_phases p WHERE p.deployment_id = d.id AND p.opened_at IS NOT NULL \
+    (SELECT COUNT(*) FROM deployment_phases p WHERE p.deployment_id = d.id AND p.opened_at IS NOT NULL) AS \
+    open_phases, (SELECT p.name FROM deployment_phases p WHERE p.deployment_id = d.id AND p.opened_at IS NOT NULL \
      ORDER BY p.position DESC LIMIT 1) AS phase_name \
     FROM deployments d JOIN collections c ON c.id = d.collection_id \
     JOIN update_groups g ON g.id = d.update_group_id LEFT JOIN deployment_rules r ON r.id = d.deployment_rule_id";

@@ -48,8 +48,8 @@ impl Database {
             let deployments = number_list(pairs.iter().map(|(deployment, _)| *deployment));
             let clients = number_list(pairs.iter().map(|(_, client)| *client));
             let sql = format!(
-                "SELECT s.deployment_id, s.client_id, u.update_id, u.source, u.version, s.state, s.since, s.installations, \
-                 s.bytes_left, s.until, s.reason FROM deployment_states s \
+                "SELECT s.deployment_id, s.client_id, u.update_id, u.source, u.version, s.state, s.since, \
+                 s.installations, s.bytes_left, s.until, s.reason FROM deployment_states s \
                  JOIN software_updates u ON u.id = s.software_update_id \
                  WHERE s.deployment_id IN ({deployments}) AND s.client_id IN ({clients})"
             );
