@@ -58,7 +58,7 @@ async fn index(State(state): State<DistributionPoint>, headers: HeaderMap) -> Re
         return (StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response();
     }
     let headers = [(ETAG, etag), (CACHE_CONTROL, INDEX_CACHE.to_owned()), (CONTENT_TYPE, BINARY.to_owned())];
-    (headers, publication.signed_index).into_response()
+    (headers, publication.signed_index.clone()).into_response()
 }
 
 async fn target(State(state): State<DistributionPoint>, Path(digest): Path<String>) -> Response {

@@ -13,8 +13,8 @@ use crate::run::run;
 use crate::scan::Tally;
 use crate::session::Session;
 use crate::site::{Site, SiteError};
-use crate::status::{Status, status};
-use crate::user::{Which, defer, install, list, parse_duration};
+use crate::status::status;
+use crate::user::{Which, defer, install, list, parse_duration, session_or_answers};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use std::io::{self, IsTerminal as _, Write as _};
@@ -149,8 +149,11 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Scan { json, offline } => scan(&agent, json, offline)?,
         Command::Explain { update } => print(&explanations_text(&explain(&mut agent.session()?, &update)?))?,
         Command::Updates { json } => {
-            let listed = list(&mut agent.session()?)?;
-            print(&if json { format!("{}\n", listed.json()) } else { listed.text() })?;
+            let listed = match session_or_answers(&agent)? {
+                Ok(mut session) => list(&mut session)?.shown(),
+                Err(answers) => answers.updates,
+            };
+            print(&listed.printed(json))?;
         }
         Command::Install { update, all: _ } => {
             let installed = network()?.block_on(install(&agent, &update.map_or(Which::All, Which::Named)))?;
@@ -158,13 +161,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
             return Ok(if installed.everything { ExitCode::SUCCESS } else { ExitCode::from(NOT_INSTALLED) });
         }
         Command::Defer { update, seconds } => print(&defer(&mut agent.session()?, &update, seconds)?)?,
-        Command::Status { json } => {
-            let status = status(&agent)?;
-            match json {
-                true => print(&format!("{}\n", Status::json(status.as_ref())))?,
-                false => print(&Status::text(status.as_ref()))?,
-            }
-        }
+        Command::Status { json } => print(&status(&agent)?.printed(json))?,
     }
     Ok(ExitCode::SUCCESS)
 }

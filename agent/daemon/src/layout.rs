@@ -64,6 +64,11 @@ impl Layout {
         self.data.join("lock")
     }
 
+    /// What whoever asks is told while an installer is at work.
+    pub(crate) fn at_work(&self) -> PathBuf {
+        self.data.join("at-work.json")
+    }
+
     /// When the site last answered, for people only.
     pub(crate) fn last_contact(&self) -> PathBuf {
         self.data.join("last-contact")

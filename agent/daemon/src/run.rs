@@ -206,8 +206,9 @@ impl<'a> Daemon<'a> {
         self.wake = match next {
             Next::AtOnce => Some(Timer::due_now(now())),
             Next::At(time) => {
-                let seconds = u32::try_from(time.saturating_sub(now())).unwrap_or_default();
-                Some(Timer::start(now(), seconds))
+                // A time that is centuries away is no time that has passed.
+                let seconds = time.saturating_sub(now()).clamp(0, u32::MAX.into());
+                Some(Timer::start(now(), u32::try_from(seconds).unwrap_or(u32::MAX)))
             }
             Next::WhenChanged => None,
         };
@@ -247,11 +248,14 @@ impl<'a> Daemon<'a> {
         tracing::warn!(retry_seconds = seconds, "Content was missing: it is fetched again");
     }
 
-    /// Neither polls nor scans are possible: a scan that is due waits for the next try, too.
+    /// Nothing is possible: a scan or a turn of the engine that is due waits for the next try, too.
     fn blocked(&mut self, error: &anyhow::Error) {
         self.failed(error);
         if self.scan.is_due(now()) {
             self.scan = self.poll;
+        }
+        if self.wake.is_some_and(|wake| wake.is_due(now())) {
+            self.wake = Some(self.poll);
         }
     }
 

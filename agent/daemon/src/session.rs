@@ -31,6 +31,8 @@ impl<'a> Session<'a> {
         let floors = agent.floors(&identity)?;
         let spool = open_spool(&agent.layout.spool(), &identity)?;
         let content = Content::open(&agent.layout.content())?;
+        // Whoever left it was killed: the lock is ours.
+        let _ = std::fs::remove_file(agent.layout.at_work());
         Ok(Self { agent, identity, spool, content, floors, _lock: lock })
     }
 

@@ -4,6 +4,7 @@ use crate::agent::Agent;
 use crate::clock::{Moment, now};
 use crate::identity::Identity;
 use crate::session::Session;
+use crate::user::{Shown, session_or_answers};
 use farrier_agent_core::enforcement::Job;
 use farrier_protocol::UnixTime;
 use farrier_protocol::assignment::Assignment;
@@ -24,17 +25,23 @@ pub(crate) struct Status {
     unsent: u64,
 }
 
-/// The status, or nothing where this endpoint is not enrolled.
-pub(crate) fn status(agent: &Agent) -> anyhow::Result<Option<Status>> {
+/// The status, also where this endpoint is not enrolled.
+pub(crate) fn status(agent: &Agent) -> anyhow::Result<Shown> {
     if Identity::load(&agent.layout.identity())?.is_none() {
-        return Ok(None);
+        return Ok(Shown { text: Status::text(None), json: Status::json(None) });
     }
-    let mut session = agent.session()?;
-    Status::of(&mut session).map(Some)
+    Ok(match session_or_answers(agent)? {
+        Ok(mut session) => {
+            let status = Status::of(&mut session)?;
+            Shown { text: Status::text(Some(&status)), json: Status::json(Some(&status)) }
+        }
+        Err(answers) => answers.status,
+    })
 }
 
 impl Status {
-    fn of(session: &mut Session<'_>) -> anyhow::Result<Self> {
+    /// Where the client of this session stands.
+    pub(crate) fn of(session: &mut Session<'_>) -> anyhow::Result<Self> {
         let contact = std::fs::read_to_string(session.agent.layout.last_contact()).ok();
         let scan = session.spool.blob(Blob::Scan)?;
         let mut jobs = BTreeMap::new();

@@ -11,7 +11,11 @@ use object_store::{GetOptions, ObjectStore, ObjectStoreExt as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
+
+/// A file that is half written and grew no more for so long is never finished.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// What a piece of content comes in.
 pub type Bytes = axum::body::Bytes;
@@ -151,15 +155,24 @@ impl ContentStore {
     }
 }
 
-/// What a stopped process left half written: files whose names have a `#`.
+/// What a stopped process left half written: files whose names have a `#`. What was written a moment ago is perhaps still
+/// being written, by another process of the site that has the same folder.
 fn remove_unfinished(folder: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
             remove_unfinished(&entry.path())?;
         } else if entry.file_name().to_string_lossy().contains('#') {
-            std::fs::remove_file(entry.path())?;
+            match remove_abandoned(&entry) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
     }
     Ok(())
+}
+
+fn remove_abandoned(file: &std::fs::DirEntry) -> std::io::Result<()> {
+    let is_old = file.metadata()?.modified()?.elapsed().is_ok_and(|age| age >= ABANDONED_AFTER);
+    if is_old { std::fs::remove_file(file.path()) } else { Ok(()) }
 }

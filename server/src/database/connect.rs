@@ -1,10 +1,12 @@
 //! Opening the database and bringing its tables up to date.
 
+use super::Publication;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
 use sqlx::{AnyConnection, AnyPool, Connection as _, Executor};
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -56,6 +58,8 @@ pub enum DatabaseError {
 pub struct Database {
     pub(super) pool: AnyPool,
     engine: Engine,
+    /// The publication that was read last.
+    pub(super) publication: Arc<Mutex<Option<Arc<Publication>>>>,
 }
 
 impl Database {
@@ -74,7 +78,7 @@ impl Database {
             Engine::Postgres => &POSTGRES_MIGRATIONS,
         };
         migrations.run(&pool).await.map_err(|source| DatabaseError::Migrate { url: shown, source })?;
-        Ok(Self { pool, engine })
+        Ok(Self { pool, engine, publication: Arc::default() })
     }
 
     /// Opens the SQLite database in this file.

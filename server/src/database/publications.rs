@@ -1,11 +1,12 @@
 //! Publications: what the repository holds, and what the management point hands out of it.
 
-use super::{Database, now};
+use super::{Database, Engine, now};
 use farrier_protocol::assignment::{AssignedCatalog, AssignedInstaller, AssignedPlugin, Name};
 use farrier_protocol::{DeploymentId, Digest, UpdateId};
 use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
+use std::sync::{Arc, PoisonError};
 
 /// Publications that are kept: the current one, and the one before it for clients in the middle of fetching it.
 const KEPT_PUBLICATIONS: i64 = 2;
@@ -139,25 +140,48 @@ impl Database {
         rows.iter().map(Publication::of_row).collect()
     }
 
-    /// The current publication, if anything was published yet.
+    /// The current publication, if anything was published yet. Every client asks for it with every poll: a version never
+    /// changes, so that it is read and decoded once.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn current_publication(&self) -> Result<Option<Publication>, sqlx::Error> {
+    pub async fn current_publication(&self) -> Result<Option<Arc<Publication>>, sqlx::Error> {
+        let newest: Option<i64> =
+            sqlx::query_scalar("SELECT MAX(version) FROM publications").fetch_one(&self.pool).await?;
+        let known = self.publication.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match (newest.map(i64::cast_unsigned), known) {
+            (None, _) => return Ok(None),
+            (Some(newest), Some(known)) if known.version == newest => return Ok(Some(known)),
+            (Some(_), _) => {}
+        }
         let row = sqlx::query("SELECT * FROM publications ORDER BY version DESC LIMIT 1");
-        row.fetch_optional(&self.pool).await?.as_ref().map(Publication::of_row).transpose()
+        let Some(row) = row.fetch_optional(&self.pool).await? else { return Ok(None) };
+        let publication = Arc::new(Publication::of_row(&row)?);
+        *self.publication.lock().unwrap_or_else(PoisonError::into_inner) = Some(publication.clone());
+        Ok(Some(publication))
     }
 
-    /// Makes this the current publication; of the earlier ones, the last is kept.
+    /// Makes this the current publication; of the earlier ones, the last is kept. `false`, and nothing is recorded, if
+    /// the current one is not the version that it was made after (0: none): another process has published meanwhile, and
+    /// may have read newer content.
     ///
     /// # Errors
     /// When the database fails, or its version is not new.
-    pub async fn record_publication(&self, publication: &Publication) -> Result<(), sqlx::Error> {
+    pub async fn record_publication(&self, publication: &Publication, after: u64) -> Result<bool, sqlx::Error> {
         let encoded = |result: Result<Vec<u8>, _>| result.map_err(|error| sqlx::Error::Encode(Box::new(error)));
         let content = encoded(farrier_protocol::encode(&publication.content))?;
         let deployments = encoded(farrier_protocol::encode(&publication.deployments))?;
         let version = i64::try_from(publication.version).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let mut transaction = self.begin_write().await?;
+        if self.engine() == Engine::Postgres {
+            let lock = sqlx::raw_sql("LOCK TABLE publications IN EXCLUSIVE MODE");
+            lock.execute(&mut *transaction).await?;
+        }
+        let newest: Option<i64> =
+            sqlx::query_scalar("SELECT MAX(version) FROM publications").fetch_one(&mut *transaction).await?;
+        if newest.unwrap_or_default().cast_unsigned() != after {
+            return Ok(false);
+        }
         sqlx::query(
             "INSERT INTO publications (version, published_at, expires_at, signed_index, content, deployments) \
              VALUES ($1, $2, $3, $4, $5, $6)",
@@ -177,7 +201,8 @@ impl Database {
         .bind(KEPT_PUBLICATIONS)
         .execute(&mut *transaction)
         .await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// The synchronizations that have ended and wait for what they brought to be published.

@@ -2,6 +2,7 @@
 
 use super::DeploymentStatus;
 use super::words::{bytes, period, time};
+use farrier_protocol::assignment::MAX_DEPLOYMENTS;
 use farrier_protocol::deployment::Purpose;
 use farrier_protocol::enforcement::EnforcementState;
 
@@ -23,6 +24,10 @@ pub struct ClientStanding<'a> {
     pub state: Option<EnforcementState>,
     /// The update that it is least far with.
     pub update: Option<UpdateStanding<'a>>,
+    /// Whether any update of the deployment is for its operating system, as far as that is known.
+    pub is_concerned: bool,
+    /// Newer deployments of the client that go on: it is told of so many only.
+    pub newer: i64,
     /// When the client was last heard of.
     pub last_contact_at: i64,
 }
@@ -87,6 +92,12 @@ fn held_back(client: &ClientStanding<'_>) -> Option<String> {
         DeploymentStatus::Paused => return Some(because("paused")),
         DeploymentStatus::Active => {}
     }
+    if is_left_out(client.newer) {
+        return Some(format!("The client is not told of it: {}.", too_many("it has")));
+    }
+    if client.state.is_none() && !client.is_concerned {
+        return Some("The deployment has no update for its operating system: there is nothing to do.".to_owned());
+    }
     let PhaseStanding { position, of, name, opened_at, expected_at } = client.phase;
     if opened_at.is_some() {
         return None;
@@ -101,6 +112,18 @@ fn held_back(client: &ClientStanding<'_>) -> Option<String> {
         format!("In phase {} of {of} ({name}), which", position + 1)
     };
     Some(format!("{phase} {opens}."))
+}
+
+/// Whether a client with so many newer deployments that go on is not told of this one.
+#[must_use]
+pub fn is_left_out(newer: i64) -> bool {
+    usize::try_from(newer).is_ok_and(|newer| newer >= MAX_DEPLOYMENTS)
+}
+
+/// Why clients are not told of a deployment, and what to do; `who` begins it.
+#[must_use]
+pub fn too_many(who: &str) -> String {
+    format!("{who} more than {MAX_DEPLOYMENTS} deployments, and only the newest count: cancel those that are done")
 }
 
 fn silent(client: &ClientStanding<'_>, now: i64) -> String {
@@ -167,6 +190,8 @@ mod tests {
             phase: PhaseStanding { position: 1, of: 3, name: "Broad", opened_at: Some(NOW), expected_at: None },
             state: None,
             update: None,
+            is_concerned: true,
+            newer: 0,
             last_contact_at: NOW - 600,
         }
     }
@@ -222,6 +247,22 @@ mod tests {
         assert_eq!(
             sentence(&planned, NOW),
             "In phase 2 of 3 (Broad), which opens when the phase before it has succeeded."
+        );
+    }
+
+    #[test]
+    fn a_client_that_never_will_be_told_says_so() {
+        let left_out = ClientStanding { newer: 64, ..client() };
+        assert_eq!(
+            sentence(&left_out, NOW),
+            "The client is not told of it: it has more than 64 deployments, and only the newest count: cancel those that \
+             are done."
+        );
+        assert!(!is_left_out(63));
+        let elsewhere = ClientStanding { is_concerned: false, ..client() };
+        assert_eq!(
+            sentence(&elsewhere, NOW),
+            "The deployment has no update for its operating system: there is nothing to do."
         );
     }
 

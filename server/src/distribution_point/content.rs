@@ -11,7 +11,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use farrier_protocol::Digest;
-use http_range_header::parse_range_header;
+use http_range_header::{RangeUnsatisfiableError, parse_range_header};
 use std::ops::Range;
 
 /// What is asked of a content.
@@ -95,9 +95,11 @@ fn part(headers: &HeaderMap, etag: &str, length: u64) -> Part {
     if ranges.ranges.len() != 1 {
         return Part::Everything;
     }
-    match ranges.validate(length).ok().and_then(|ranges| ranges.into_iter().next()) {
-        Some(range) => Part::Bytes(*range.start()..range.end() + 1),
-        None => Part::Nothing,
+    match ranges.validate(length).as_deref() {
+        Ok([range, ..]) => Part::Bytes(*range.start()..range.end() + 1),
+        // More of its last bytes than it has are all of them.
+        Err(RangeUnsatisfiableError::FileSuffixOutOfBounds) => Part::Everything,
+        Ok([]) | Err(_) => Part::Nothing,
     }
 }
 

@@ -15,6 +15,7 @@ use farrier_protocol::assignment::{
 };
 use farrier_protocol::{ClientId, Digest};
 use serde::Serialize;
+use std::sync::Arc;
 
 pub(super) async fn assignment(
     State(state): State<ManagementPoint>,
@@ -55,7 +56,7 @@ pub(super) async fn assessment_only(
     answer(&assessment(client, &publication, version, &state.config), &headers)
 }
 
-async fn current(state: &ManagementPoint) -> Result<Publication, Refusal> {
+async fn current(state: &ManagementPoint) -> Result<Arc<Publication>, Refusal> {
     state.database.current_publication().await?.ok_or(Refusal::Client(
         StatusCode::SERVICE_UNAVAILABLE,
         "The site has published nothing yet: it is starting. Try again in a minute.",

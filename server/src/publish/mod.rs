@@ -27,6 +27,7 @@ use farrier_protocol::{DeploymentId, Digest};
 use farrier_trust::{Index, Repository, RepositoryKey, Target};
 use plugins::Assigned;
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long an index is valid.
@@ -67,7 +68,7 @@ pub async fn run(
 
 /// What is published.
 struct Current {
-    publication: Publication,
+    publication: Arc<Publication>,
     index: Index,
 }
 
@@ -97,6 +98,14 @@ impl Publisher {
     /// # Errors
     /// When the database or the disk fails; the current publication stays.
     pub async fn publish(&self) -> anyhow::Result<()> {
+        while !self.publish_once().await? {
+            tracing::info!("Another process of this site has published meanwhile: publishing starts over");
+        }
+        Ok(())
+    }
+
+    /// The same; `false` if another process was faster, which may have read newer content or older.
+    async fn publish_once(&self) -> anyhow::Result<bool> {
         let waiting = self.database.unpublished_sync_runs().await.context("reading the synchronizations")?;
         let current = self.current().await?;
         let (targets, content, deployments) = self.targets(current.as_ref()).await?;
@@ -106,10 +115,14 @@ impl Publisher {
             is_same && index.targets == targets && index.expires > renewal
         };
         if !current.as_ref().is_some_and(is_current) {
-            self.sign(targets, content, deployments, current.map_or(0, |current| current.index.version)).await?;
+            let last_version = current.map_or(0, |current| current.publication.version);
+            if !self.sign(targets, content, deployments, last_version).await? {
+                return Ok(false);
+            }
             self.remove_what_nobody_names().await?;
         }
-        self.database.mark_sync_runs_published(&waiting).await.context("recording the publication")
+        self.database.mark_sync_runs_published(&waiting).await.context("recording the publication")?;
+        Ok(true)
     }
 
     async fn current(&self) -> anyhow::Result<Option<Current>> {
@@ -127,7 +140,7 @@ impl Publisher {
         content: PublishedContent,
         deployments: PublishedDeployments,
         last_version: u64,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<bool> {
         let published_at = now();
         // Not only the next number, but one of this time: clients take no lower version than they have seen, and a site
         // whose database was restored from a backup must get above it again.
@@ -136,9 +149,12 @@ impl Publisher {
         let index = Index { version, expires: expires_at, targets };
         let signed_index = self.key.sign(&index)?;
         let publication = Publication { version, published_at, expires_at, signed_index, content, deployments };
-        self.database.record_publication(&publication).await.context("recording the publication")?;
+        let recorded = self.database.record_publication(&publication, last_version);
+        if !recorded.await.context("recording the publication")? {
+            return Ok(false);
+        }
         tracing::info!(publication.version = version, targets = index.targets.len(), "Repository published");
-        Ok(())
+        Ok(true)
     }
 
     /// Everything the repository should hold, stored, and what clients are assigned of it.

@@ -21,6 +21,7 @@ scenarios![
     an_expired_update_leaves_the_catalog,
     what_the_publication_before_names_is_kept_and_nothing_older,
     an_index_that_grows_old_is_signed_anew,
+    who_read_before_another_process_published_does_not_undo_it,
     a_lost_file_is_stored_again,
     a_suite_that_is_not_followed_says_so_in_its_rules,
     an_update_without_a_rule_harms_nobody_else,
@@ -54,7 +55,8 @@ impl Site {
     }
 
     pub async fn current(&self) -> anyhow::Result<Publication> {
-        self.publisher.database.current_publication().await?.context("nothing is published")
+        let current = self.publisher.database.current_publication().await?;
+        Ok(Publication::clone(&*current.context("nothing is published")?))
     }
 
     pub fn read(&self, digest: &Digest) -> anyhow::Result<Vec<u8>> {
@@ -286,7 +288,8 @@ async fn an_index_that_grows_old_is_signed_anew(database: Database) -> anyhow::R
     large_suite(&database, suite, 3, &[]).await?;
     let site = Site::new(&database)?;
     let mut index = site.publish().await?;
-    index.version = 5;
+    let after = index.version;
+    index.version += 5;
     index.expires = now() + 60;
     let publication = Publication {
         version: index.version,
@@ -294,9 +297,25 @@ async fn an_index_that_grows_old_is_signed_anew(database: Database) -> anyhow::R
         signed_index: site.publisher.key.sign(&index)?,
         ..site.current().await?
     };
-    database.record_publication(&publication).await?;
+    ensure!(database.record_publication(&publication, after).await?);
     let renewed = site.publish().await?;
-    ensure!(renewed.version > 5 && renewed.targets == index.targets && renewed.expires > now() + 24 * 3600);
+    ensure!(renewed.version > index.version && renewed.targets == index.targets && renewed.expires > now() + 24 * 3600);
+    Ok(())
+}
+
+async fn who_read_before_another_process_published_does_not_undo_it(database: Database) -> anyhow::Result<()> {
+    let suite = plant::suite(&database, "bookworm").await?;
+    large_suite(&database, suite, 3, &[]).await?;
+    let site = Site::new(&database)?;
+    let first = site.publish().await?;
+    let early = site.current().await?;
+    large_suite(&database, suite, 2, &[]).await?;
+    let second = site.publish().await?;
+    let late = Publication { version: second.version + 1, ..early };
+    ensure!(!database.record_publication(&late, first.version).await?);
+    ensure!(site.current().await?.version == second.version);
+    ensure!(database.record_publication(&late, second.version).await?);
+    ensure!(site.current().await? == late, "what is remembered is given up for what is newer");
     Ok(())
 }
 

@@ -2,13 +2,16 @@
 
 use super::plant::{self, NOW, number};
 use super::plant_deployments::{
-    choose, clients, collection, detail, events, pass, phase_of, phased, said, say, site, standing, why,
+    choose, clients, collection, detail, events, everybody, pass, phase_of, phased, said, say, site, standing, why,
 };
 use anyhow::ensure;
 use farrier::database::Database;
-use farrier::deployment::DeploymentStatus;
+use farrier::deployment::role::Role;
 use farrier::deployment::schedule::When;
 use farrier::deployment::settings::Members;
+use farrier::deployment::{DeploymentStatus, NewDeployment};
+use farrier::signals::Signals;
+use farrier_protocol::DeploymentId;
 use farrier_protocol::assignment::Standing;
 use farrier_protocol::deployment::bucket;
 use farrier_protocol::enforcement::EnforcementState as State;
@@ -19,6 +22,9 @@ scenarios![
     a_failing_phase_stops_the_deployment_and_says_why,
     a_resumed_deployment_does_not_stop_for_the_same_failures,
     a_collection_of_a_phase_moves_its_clients,
+    a_phase_whose_clients_are_just_coming_is_not_passed_over,
+    clients_that_nothing_is_for_hold_up_no_phase,
+    more_deployments_than_a_client_takes_are_said_to_be_too_many,
     several_processes_take_every_step_once,
 ];
 
@@ -122,6 +128,64 @@ async fn a_collection_of_a_phase_moves_its_clients(database: Database) -> anyhow
     choose(&database, pilots, &clients[1..]).await?;
     pass(&database, NOW + 60).await?;
     ensure!(phase_of(&database, clients[0]).await? == 1 && phase_of(&database, clients[1]).await? == 0);
+    Ok(())
+}
+
+async fn a_phase_whose_clients_are_just_coming_is_not_passed_over(database: Database) -> anyhow::Result<()> {
+    let updates = plant::updates(&database, &["bash"]).await?;
+    let clients = clients(&database, 3).await?;
+    let pilots = collection(&database, &[]).await?;
+    pass(&database, NOW).await?;
+    let mut new = phased(&updates, "50")?;
+    new.settings.phases[0].members = Members::Collection(pilots);
+    new.settings.available = When::After { seconds: 60 };
+    site(&database).create(&new, NOW).await?;
+    let mut early = Role::new(database.clone(), Signals::default());
+    early.pass(NOW).await?;
+    choose(&database, pilots, &clients[..1]).await?;
+    // Another process has come as far as this.
+    farrier::collections::evaluate(&database, NOW + 60).await?;
+    early.pass(NOW + 60).await?;
+    ensure!(standing(&database, clients[0]).await? == Standing::Open { since: NOW + 60 });
+    ensure!(matches!(standing(&database, clients[1]).await?, Standing::Planned { .. }));
+    Ok(())
+}
+
+async fn clients_that_nothing_is_for_hold_up_no_phase(database: Database) -> anyhow::Result<()> {
+    let updates = plant::updates(&database, &["bash"]).await?;
+    let clients = clients(&database, 3).await?;
+    for (client, release) in clients.iter().zip(["bookworm", "bookworm", "trixie"]) {
+        sqlx::query("UPDATE clients SET os = 'debian', release = $1 WHERE client_id = $2")
+            .bind(release)
+            .bind(client.as_bytes())
+            .execute(database.pool())
+            .await?;
+    }
+    site(&database).create(&phased(&updates, "99.99")?, NOW).await?;
+    ensure!(why(&database, clients[2]).await?.starts_with("The deployment has no update for its operating system"));
+    say(&database, clients[0], 1, [said(updates[0], State::Succeeded, "")]).await?;
+    pass(&database, NOW + 60).await?;
+    ensure!(detail(&database).await?.phase_rows[0].succeeded_at.is_none(), "one is still to come");
+    say(&database, clients[1], 1, [said(updates[0], State::Succeeded, "")]).await?;
+    pass(&database, NOW + 120).await?;
+    ensure!(detail(&database).await?.phase_rows[0].succeeded_at == Some(NOW + 120));
+    Ok(())
+}
+
+async fn more_deployments_than_a_client_takes_are_said_to_be_too_many(database: Database) -> anyhow::Result<()> {
+    let updates = plant::updates(&database, &["bash"]).await?;
+    let clients = clients(&database, 1).await?;
+    site(&database).create(&everybody(&updates), NOW).await?;
+    for number in 0..64 {
+        ensure!(detail(&database).await?.row.problem.is_none(), "{number} newer ones leave a place");
+        let new = NewDeployment { id: DeploymentId([100 + number; 16]), ..everybody(&updates) };
+        site(&database).create(&new, NOW).await?;
+    }
+    let problem = detail(&database).await?.row.problem.unwrap_or_default();
+    ensure!(problem.starts_with("some have more than 64 deployments"), "{problem}");
+    ensure!(why(&database, clients[0]).await?.starts_with("The client is not told of it: it has more than 64"));
+    site(&database).cancel(DeploymentId([100; 16]), "", NOW).await?;
+    ensure!(detail(&database).await?.row.problem.is_none());
     Ok(())
 }
 

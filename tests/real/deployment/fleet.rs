@@ -8,7 +8,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a deployment of a test may take, at most: a test that hangs is to fail.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How often a test looks whether it is done.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 

@@ -46,7 +46,7 @@ pub(super) fn available() -> anyhow::Result<()> {
     fleet.until_state("Downloaded", 1)?;
     drop(agent);
     let offered = succeed(&mut endpoint.agent.command(&["updates"]))?;
-    ensure!(offered.contains("tool 1.1"), "{offered}");
+    ensure!(offered.contains(UPDATE), "{offered}");
     ensure!(endpoint.root.version_of("tool")?.as_deref() == Some("1.0"), "nobody asked for it yet");
     let said = fail(&mut endpoint.agent.command(&["install", "toool"]))?;
     ensure!(said.contains("toool") && said.contains("farrier-agent updates"), "{said}");
@@ -61,8 +61,9 @@ pub(super) fn paused_and_cancelled() -> anyhow::Result<()> {
     let fleet = Fleet::new(1, &[tool("1.0")], &[tool("1.1")])?;
     let endpoint = &fleet.endpoints[0];
     fleet.deploy(&[UPDATE], "All clients", &["--available", "1h", "--deadline", "2h"])?;
-    fleet.farrier(&["deployment", "pause", "Patches", "--reason", "the freeze"])?;
     let _agent = endpoint.run()?;
+    fleet.until_state("Waiting", 1)?;
+    fleet.farrier(&["deployment", "pause", "Patches", "--reason", "the freeze"])?;
     fleet.until("told why it waits", |clients| {
         clients.iter().any(|client| client["why"].as_str().is_some_and(|why| why.contains("paused")))
     })?;

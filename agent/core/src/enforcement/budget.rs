@@ -105,7 +105,7 @@ pub(super) struct Attempts {
     /// Whether the endpoint may have been changed: only then there is something to roll back.
     pub(super) touched: bool,
     /// Whether the last one was cut off.
-    cut_off: bool,
+    pub(super) cut_off: bool,
 }
 
 impl Attempts {

@@ -140,7 +140,7 @@ fn install(job: &Job, terms: &Terms, situation: &Situation<'_>) -> Decision {
     }
     // A user who asks is there to see what happens.
     if !terms.install_any_time
-        && !is_asked_for(job, now)
+        && !is_attended(job, now)
         && let Opening::Later { at, reason } =
             situation.calendar.opening(now, terms.max_run_seconds, "its maximum run time")
     {
@@ -160,7 +160,7 @@ fn verify(job: &Job, terms: &Terms, situation: &Situation<'_>) -> Decision {
     if situation.scan.is_none() {
         return Decision::Rescan;
     }
-    if restart::is_pending(job, situation) {
+    if restart::is_pending(job, situation) && !job.history.budgets.attempts.cut_off {
         return Note::new(Event::RestartNeeded, None, restart::RESTART_NEEDED.into()).into();
     }
     if let Some(proven) = proof(job, situation) {
@@ -200,6 +200,11 @@ fn give_up(job: &Job, terms: &Terms, situation: &Situation<'_>) -> Decision {
 fn proof(job: &Job, situation: &Situation<'_>) -> Option<Note> {
     let reason = match situation.scan? {
         ComplianceState::NotRequired => "not required".into(),
+        // The installer was cut off. What it installed may need a restart, and nobody is left to say so: it is taken to
+        // need one.
+        ComplianceState::Installed if restart::is_pending(job, situation) => {
+            return Some(Note::new(Event::RestartNeeded, None, restart::RESTART_UNKNOWN.into()));
+        }
         ComplianceState::Installed => installed(job),
         ComplianceState::Required | ComplianceState::Unknown => return None,
     };
@@ -236,6 +241,11 @@ fn is_time(job: &Job, terms: &Terms, now: UnixTime) -> bool {
 
 fn is_asked_for(job: &Job, now: UnixTime) -> bool {
     job.history.asked && job.history.deferred_until.is_none_or(|until| until <= now)
+}
+
+/// Whether a user asked for it who is there to see what happens.
+fn is_attended(job: &Job, now: UnixTime) -> bool {
+    is_asked_for(job, now) && job.history.attended.is_some_and(|attended| !attended.is_due(now))
 }
 
 /// What a job waits for whose time has not come.

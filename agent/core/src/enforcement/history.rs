@@ -19,6 +19,8 @@ pub(super) struct History {
     pub(super) retries: u16,
     /// Whether a user asked for it.
     pub(super) asked: bool,
+    /// As long as the user who asked is there to see what happens: no window is waited for.
+    pub(super) attended: Option<Timer>,
     /// Until when a user put it off.
     pub(super) deferred_until: Option<UnixTime>,
     /// How often the installer was started, ever.
@@ -27,7 +29,8 @@ pub(super) struct History {
     pub(super) budgets: Budgets,
     /// The rest before the next try.
     pub(super) pause: Option<Pause>,
-    /// The boot in which it was installed, if it takes effect with the next one.
+    /// The boot in which it was installed, if it takes effect with the next one; while the installer is at work, and if it
+    /// was cut off, the boot in which it began.
     pub(super) installed_in: Option<BootId>,
     /// When users were last told that the machine has to restart.
     pub(super) announced_at: Option<UnixTime>,
@@ -92,6 +95,7 @@ impl History {
             first_seen: now,
             retries,
             asked: false,
+            attended: None,
             deferred_until: None,
             installations: 0,
             budgets: Budgets::default(),
@@ -161,7 +165,7 @@ impl History {
 
     /// The job is over.
     fn close(&mut self) {
-        self.deferred_until = None;
+        (self.attended, self.deferred_until) = (None, None);
         self.rolling_back = false;
         self.budgets.downloads.left = 0;
         self.forget_restart();

@@ -97,12 +97,14 @@ impl Job {
         Ok(())
     }
 
-    /// The installer is about to begin. To be stored durably, with its message, before it does.
+    /// The installer is about to begin, in this boot. To be stored durably, with its message, before it does.
     ///
     /// # Errors
     /// When it cannot happen in the job's state.
-    pub fn installation_begun(&mut self, now: UnixTime) -> Result<(), Impossible> {
-        self.happen(Event::InstallBegun, None, "", now)
+    pub fn installation_begun(&mut self, boot: Option<BootId>, now: UnixTime) -> Result<(), Impossible> {
+        self.happen(Event::InstallBegun, None, "", now)?;
+        self.history.installed_in = boot;
+        Ok(())
     }
 
     /// The installer ended. Whatever it said: a scan comes next.

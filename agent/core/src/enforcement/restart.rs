@@ -8,6 +8,8 @@ use farrier_protocol::deployment::RestartBehaviour;
 
 /// Why a job waits for a restart, in words.
 pub(super) const RESTART_NEEDED: &str = "it takes effect when the machine restarts";
+pub(super) const RESTART_UNKNOWN: &str =
+    "it is installed, but the agent stopped meanwhile: it may take effect only when the machine restarts";
 pub(super) const RESTART_ASKED: &str = "users were asked to restart the machine";
 pub(super) const RESTART_COUNTDOWN: &str = "users were told that the machine restarts after a countdown";
 pub(super) const RESTART_TOLD: &str = "the machine was told to restart";

@@ -34,7 +34,8 @@ pub enum Event {
     Proven,
     /// A scan could not find that it is installed, after an installation.
     Disproved,
-    /// It takes effect when the machine has restarted.
+    /// It takes effect when the machine has restarted. What an installer that was cut off did all the same is found out at any
+    /// time before the next one begins.
     RestartNeeded,
     /// The machine has restarted.
     Restarted,
@@ -84,7 +85,7 @@ impl Event {
             Self::Interrupted    => (&[Installing], Verifying),
             Self::Proven         => (PROVABLE, Succeeded),
             Self::Disproved      => (&[Verifying, Succeeded], Waiting),
-            Self::RestartNeeded  => (&[Verifying, PendingRestart], PendingRestart),
+            Self::RestartNeeded  => (OPEN, PendingRestart),
             Self::Restarted      => (&[PendingRestart], Verifying),
             Self::RollBackBegun  => (READYING, Installing),
             Self::RolledBack     => (&[Installing], RolledBack),

@@ -1,10 +1,15 @@
 //! What users of the endpoint may want of a job.
 
 use super::{Event, Job, Terms};
+use crate::schedule::Timer;
 use alloc::string::String;
 use core::fmt;
 use farrier_protocol::UnixTime;
 use farrier_protocol::enforcement::EnforcementState;
+
+/// How long a user who asks is taken to be there. What is installed later (a long download, a pause of the deployment)
+/// waits for a window as everything else does.
+const ATTENDED_SECONDS: u32 = 12 * 3600;
 
 /// Why a job does not do what a user wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +73,7 @@ impl Job {
         }
         let history = &mut self.history;
         (history.asked, history.deferred_until, history.pause) = (true, None, None);
+        history.attended = Some(Timer::start(now, ATTENDED_SECONDS));
         Ok(())
     }
 

@@ -37,6 +37,8 @@ fn strike(world: &mut World, random: &mut Random) {
                 Installer::Refuses,
                 Installer::LosesPower { installed: true },
                 Installer::LosesPower { installed: false },
+                Installer::LosesAgent { installed: true },
+                Installer::LosesAgent { installed: false },
             ]);
         }
         1 => world.source = random.of(&[Source::Good, Source::Unreachable, Source::Corrupt, Source::Breaks]),

@@ -37,7 +37,7 @@ fn jobs() -> Vec<Job> {
     let (early, late) = (MONDAY + HOUR, MONDAY + 2 * DAY);
     let mut installing = run(Installer::Installs, Source::Good, MONDAY + DAY);
     installing.turn_until(|decision| *decision == farrier_agent_core::enforcement::Decision::Install);
-    installing.job.installation_begun(MONDAY + DAY).unwrap();
+    installing.job.installation_begun(None, MONDAY + DAY).unwrap();
     let mut verifying = installing.job.clone();
     verifying.interrupted(MONDAY + DAY);
     let mut window = run(Installer::Installs, Source::Good, early);

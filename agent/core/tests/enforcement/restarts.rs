@@ -31,6 +31,29 @@ fn an_update_that_needs_a_restart_succeeds_after_it_and_not_before() {
 }
 
 #[test]
+fn what_was_installed_while_the_agent_was_gone_is_taken_to_need_a_restart() {
+    for installed in [true, false] {
+        let mut world = World::new(required());
+        world.installer = Installer::LosesAgent { installed };
+        world.run_until(TUESDAY);
+        world.turn();
+        // What the agent ran may go on for a while.
+        world.found = farrier_protocol::ComplianceState::Installed;
+        world.run_until(TUESDAY + HOUR);
+        assert_eq!((world.state(), world.installations.len()), (State::PendingRestart, 1), "at once: {installed}");
+        assert!(world.log.iter().any(|line| line.reason.contains("the agent stopped meanwhile")));
+        world.lose_power();
+        world.turn();
+        assert_eq!((world.state(), world.installations.len()), (State::Succeeded, 1));
+    }
+    // In an image that does not run there is nothing to restart.
+    let mut image = World::new(required());
+    (image.installer, image.boot) = (Installer::LosesAgent { installed: true }, None);
+    image.run_until(TUESDAY + HOUR);
+    assert_eq!(image.state(), State::Succeeded);
+}
+
+#[test]
 fn a_restart_that_undoes_the_installation_is_a_failed_attempt() {
     let mut world = pending(RestartBehaviour::Suppress);
     world.run_until(TUESDAY + HOUR);

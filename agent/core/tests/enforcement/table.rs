@@ -18,7 +18,7 @@ InstallEnded     . . . . . V . . . . . . .
 Interrupted      . . . . . V . . . . . . .
 Proven           S S S S S . . S . S S . .
 Disproved        . . . . . . . w w . . . .
-RestartNeeded    . . . . . . P P . . . . .
+RestartNeeded    P P P P P . P P . . . . .
 Restarted        . . . . . . V . . . . . .
 RollBackBegun    I I I I I . . . . . . . .
 RolledBack       . . . . . R . . . . . . .

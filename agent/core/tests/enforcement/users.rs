@@ -80,6 +80,29 @@ fn what_a_user_asked_for_and_failed_is_tried_again_when_an_administrator_wants_i
 }
 
 #[test]
+fn what_is_tried_again_when_nobody_is_there_waits_for_a_window() {
+    let mut failed = World::new(Terms { attempts: 1, ..available() });
+    failed.calendar = calendar(true, &[]);
+    failed.installer = Installer::Fails;
+    ask(&mut failed).unwrap();
+    failed.run_until(MONDAY + HOUR);
+    (failed.installer, failed.job) = (Installer::Installs, failed.retried(1));
+    failed.run_until(MONDAY + 2 * HOUR);
+    assert_eq!(failed.state(), State::WaitingForWindow);
+    let mut paused = World::new(available());
+    paused.calendar = calendar(true, &[]);
+    ask(&mut paused).unwrap();
+    paused.terms.standing = Standing::Paused;
+    paused.run_until(MONDAY + 13 * HOUR);
+    paused.terms.standing = Standing::Open { since: MONDAY };
+    paused.run_until(MONDAY + 14 * HOUR);
+    assert_eq!(paused.state(), State::WaitingForWindow);
+    ask(&mut paused).unwrap();
+    paused.turn();
+    assert_eq!(paused.state(), State::Succeeded);
+}
+
+#[test]
 fn an_update_can_be_deferred_until_it_is_due_and_not_beyond() {
     let mut world = World::new(required());
     world.run_until(MONDAY + HOUR);

@@ -51,6 +51,10 @@ pub enum Installer {
     LosesPower {
         installed: bool,
     },
+    /// The agent is killed in the middle, and what it ran goes on.
+    LosesAgent {
+        installed: bool,
+    },
 }
 
 /// What a job became, when and why.
@@ -338,7 +342,7 @@ impl World {
         assert!(is_open || self.terms.install_any_time || self.job.is_asked_for(), "outside every window");
         assert_eq!(self.terms.hold(now), None, "nothing begins while it is held");
         assert_eq!(self.scan, Some(ComplianceState::Required), "nothing is installed that a scan does not require");
-        self.job.installation_begun(now).unwrap();
+        self.job.installation_begun(self.boot(), now).unwrap();
         self.store();
         self.installations.push(now);
         self.scan = None;
@@ -354,6 +358,10 @@ impl World {
             Installer::LosesPower { installed } => {
                 self.found = if installed { ComplianceState::Installed } else { self.found };
                 return self.lose_power();
+            }
+            Installer::LosesAgent { installed } => {
+                self.found = if installed { ComplianceState::Installed } else { self.found };
+                return self.start();
             }
         };
         self.found = found;

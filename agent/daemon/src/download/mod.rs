@@ -28,7 +28,7 @@ const CONNECT_SECONDS: u64 = 10;
 const MAX_REDIRECTS: usize = 5;
 /// A transfer that nobody looked after for this long is opened anew: its source has given up, too.
 const MAX_PAUSE: Duration = Duration::from_secs(20);
-/// The slowest a source may be, without a limit of our own, over [`PATIENCE`].
+/// The slowest a source may be while it is waited for, over [`PATIENCE`].
 const MIN_BYTES_PER_SECOND: u64 = 512;
 /// What is waited for a piece when the time of a slice is up already.
 const MIN_WAIT: Duration = Duration::from_millis(200);
@@ -217,7 +217,8 @@ impl Downloads {
             // One piece at least, so that slices of any length get on.
             let within = slice.until.saturating_duration_since(began_at).max(MIN_WAIT);
             let progress = transfer.next(within).await?;
-            if !self.pace.is_limited() && watch.is_too_slow(progress, began_at.elapsed()) {
+            // Only what the source makes wait for counts, not what the pace does.
+            if watch.is_too_slow(progress, began_at.elapsed()) {
                 return Err(failure("is too slow"));
             }
             let Progress::Bytes(bytes) = progress else { return Ok(false) };

@@ -23,11 +23,6 @@ impl Pace {
         self.ready_at.filter(|ready_at| *ready_at > now)
     }
 
-    /// Whether the limit, not the source, is what holds a download up.
-    pub(super) fn is_limited(&self) -> bool {
-        self.bytes_per_second.is_some()
-    }
-
     /// So many bytes were read.
     pub(super) fn spend(&mut self, bytes: u64, now: Instant) {
         let Some(rate) = self.bytes_per_second else { return };

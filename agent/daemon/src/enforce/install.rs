@@ -5,6 +5,7 @@ use super::installers::{Installers, Selected, blobs, update};
 use super::{Engine, Turn, chance};
 use crate::clock::now;
 use crate::deployments::OfferedFile;
+use crate::user::Posted;
 use anyhow::{Context as _, bail};
 use farrier_agent_core::enforcement::{BootId, Decision, JobKey, Outcome};
 use farrier_runtime::Installation;
@@ -43,11 +44,13 @@ impl Engine {
         if !matches!(self.decide_about(turn, key), Some(Decision::Install)) {
             return Ok(());
         }
-        if turn.alter(key, |job| job.installation_begun(now())).is_none() {
+        let boot = turn.boot;
+        if turn.alter(key, |job| job.installation_begun(boot, now())).is_none() {
             return Ok(());
         }
         turn.commit()?;
         self.send(turn).await;
+        let _posted = Posted::new(turn.session, &turn.board);
         tracing::info!(update = item.offer.name, deployment.id = %key.0, "Installing");
         let installed = ready.installation.install(&ready.update, &ready.blobs, options);
         self.sight = None;
@@ -76,6 +79,7 @@ impl Engine {
         }
         turn.commit()?;
         self.send(turn).await;
+        let _posted = Posted::new(turn.session, &turn.board);
         tracing::info!(update = item.offer.name, deployment.id = %key.0, "Rolling back");
         let rolled_back = ready.and_then(|mut ready| {
             ready.installation.roll_back(&ready.update, &ready.blobs)?;

@@ -300,7 +300,7 @@ fn crash_while_installing(deployed: &Deployed) {
     let mut job = farrier_agent_core::enforcement::Job::new(key, 0, now());
     job.download_begun(1, 0, now()).unwrap();
     job.content_ready(now()).unwrap();
-    job.installation_begun(now()).unwrap();
+    job.installation_begun(None, now()).unwrap();
     let jobs = [(key, Some(job.encode()))];
     session.spool.record(&Recording { jobs: &jobs, ..Recording::default() }, []).unwrap();
 }

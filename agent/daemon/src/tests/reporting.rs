@@ -1,7 +1,7 @@
 //! What reaches the site, whatever happens on the way.
 
 use super::{BASH, OPENSSL, World, ZLIB, words};
-use crate::status::{Status, status};
+use crate::status::status;
 use farrier_protocol::ComplianceState;
 use farrier_spool::MAX_OUTBOX_MESSAGES;
 use std::fs;
@@ -111,15 +111,15 @@ fn a_long_time_offline_is_collapsed_into_the_present_state() {
 #[test]
 fn the_status_says_where_the_client_stands() {
     let world = World::new();
-    assert!(Status::text(status(&world.agent).unwrap().as_ref()).contains("farrier-agent enroll TOKEN"));
+    assert!(status(&world.agent).unwrap().text.contains("farrier-agent enroll TOKEN"));
     let world = World::enrolled();
     world.round();
     let status = status(&world.agent).unwrap();
-    let text = Status::text(status.as_ref());
+    let text = status.text;
     for part in [world.site.address.as_str(), "version 1", "dpkg", "Unsent messages  0"] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    let json = Status::json(status.as_ref());
+    let json = status.json;
     assert_eq!((&json["enrolled"], &json["assignment_version"]), (&true.into(), &1.into()));
     assert_eq!((&json["unsent_messages"], &json["last_scan"]["evaluated"]), (&0.into(), &3.into()));
 }

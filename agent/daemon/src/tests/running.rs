@@ -108,6 +108,16 @@ fn a_poll_that_finds_nothing_new_writes_nothing_but_when_it_was() {
 }
 
 #[test]
+fn a_deadline_that_is_centuries_away_keeps_no_daemon_busy() {
+    let year_9999 = 253_402_300_799;
+    let deployed = Deployed::with(|it| it.policy.deadline = Some(Moment::At(year_9999)));
+    let mut daemon = Daemon::new(&deployed.world.agent);
+    wait(daemon.work());
+    assert_eq!(deployed.last().state, EnforcementState::Downloaded);
+    assert!(daemon.seconds_to_wait() >= 700, "{}", daemon.seconds_to_wait());
+}
+
+#[test]
 fn a_daemon_without_an_assignment_waits_for_one() {
     let world = World::enrolled();
     world.site.shared().assignment.clear();

@@ -3,7 +3,9 @@
 use super::deployment::Deployed;
 use super::{OPENSSL, STATUS, script, wait, words};
 use crate::clock::now;
-use crate::user::{Which, defer, install, list};
+use crate::enforce::Board;
+use crate::status::status;
+use crate::user::{Posted, Which, defer, install, list, session_or_answers};
 use farrier_protocol::deployment::{Moment, Purpose};
 use farrier_protocol::enforcement::EnforcementState::{Downloaded, Failed, Succeeded};
 use std::fs;
@@ -28,6 +30,27 @@ fn the_list_names_deadline_and_reason() {
     let json = listed.json();
     assert_eq!((&json[0]["name"], &json[0]["state"]), (&OPENSSL.into(), &"Downloaded".into()));
     assert_eq!((&json[0]["required"], &json[0]["deployment"]), (&true.into(), &"November".into()));
+}
+
+#[test]
+fn who_asks_while_an_installer_is_at_work_gets_an_answer_at_once() {
+    let deployed = later();
+    let agent = &deployed.world.agent;
+    let mut session = agent.session().unwrap();
+    let board = Board::open(&mut session, now()).unwrap().unwrap();
+    let posted = Posted::new(&mut session, &board);
+    let answers = session_or_answers(agent).unwrap().err().unwrap();
+    let text = answers.updates.printed(false);
+    assert!(text.starts_with("An installer is at work.") && text.contains(OPENSSL), "{text}");
+    assert_eq!(answers.updates.json[0]["state"], "Downloaded");
+    assert!(status(agent).unwrap().text.contains("1 Downloaded"));
+    drop(posted);
+    assert!(!agent.layout.at_work().exists());
+    drop(session);
+    // A killed agent's answers are not given to anybody.
+    fs::write(agent.layout.at_work(), serde_json::to_vec(&answers).unwrap()).unwrap();
+    assert!(session_or_answers(agent).unwrap().is_ok());
+    assert!(!agent.layout.at_work().exists());
 }
 
 #[test]

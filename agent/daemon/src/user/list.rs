@@ -1,5 +1,6 @@
 //! The list of deployed updates, for people and for programs.
 
+use super::Shown;
 use crate::clock::now;
 use crate::enforce::{Board, Item};
 use crate::local_time::WallClock;
@@ -25,32 +26,45 @@ pub(crate) fn list(session: &mut Session<'_>) -> anyhow::Result<Listed> {
 }
 
 impl Listed {
+    /// Both.
+    pub(crate) fn shown(&self) -> Shown {
+        Shown { text: self.text(), json: self.json() }
+    }
+
     /// Everything, for programs.
     pub(crate) fn json(&self) -> Value {
-        self.0.iter().flat_map(Board::items).map(|(item, job)| update_json(item, job)).collect()
+        json(self.0.as_ref())
     }
 
     /// What is not done with, for people.
     pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
-        let mut done = 0;
-        for (board, item, job) in
-            self.0.iter().flat_map(|board| board.items().map(move |(item, job)| (board, item, job)))
-        {
-            match job.state() {
-                EnforcementState::Succeeded | EnforcementState::Superseded | EnforcementState::Cancelled => done += 1,
-                _ => write(&mut text, &board.wall, item, job),
-            }
-        }
-        // Writing to a string does not fail.
-        let _ = match (text.is_empty(), done) {
-            (true, 0) => writeln!(text, "No updates are deployed to this client."),
-            (true, _) => writeln!(text, "Nothing is left to install. Done: {done}."),
-            (false, 0) => Ok(()),
-            (false, _) => writeln!(text, "Done: {done}."),
-        };
-        text
+        text(self.0.as_ref())
     }
+}
+
+pub(super) fn json(board: Option<&Board>) -> Value {
+    board.into_iter().flat_map(Board::items).map(|(item, job)| update_json(item, job)).collect()
+}
+
+pub(super) fn text(board: Option<&Board>) -> String {
+    let mut text = String::new();
+    let mut done = 0;
+    for (board, item, job) in
+        board.into_iter().flat_map(|board| board.items().map(move |(item, job)| (board, item, job)))
+    {
+        match job.state() {
+            EnforcementState::Succeeded | EnforcementState::Superseded | EnforcementState::Cancelled => done += 1,
+            _ => write(&mut text, &board.wall, item, job),
+        }
+    }
+    // Writing to a string does not fail.
+    let _ = match (text.is_empty(), done) {
+        (true, 0) => writeln!(text, "No updates are deployed to this client."),
+        (true, _) => writeln!(text, "Nothing is left to install. Done: {done}."),
+        (false, 0) => Ok(()),
+        (false, _) => writeln!(text, "Done: {done}."),
+    };
+    text
 }
 
 fn update_json(item: &Item, job: &Job) -> Value {

@@ -1,8 +1,10 @@
 //! What users of the endpoint see of its deployments, and what they may want: to install now, or later.
 
+mod at_work;
 mod install;
 mod list;
 
+pub(crate) use at_work::{Posted, Shown, session_or_answers};
 pub(crate) use install::{Which, install};
 pub(crate) use list::list;
 

@@ -34,8 +34,14 @@ impl Database {
             mark_unevaluated(&mut connection, [deployment]).await?;
         }
         drop(connection);
-        if rollout.is_none_or(|rollout| decide(&rollout).is_empty()) {
+        let steps = rollout.map(|rollout| decide(&rollout)).unwrap_or_default();
+        if steps.is_empty() {
             return Ok(());
+        }
+        if steps.iter().any(|step| matches!(step, Step::Open { .. })) {
+            // Another process may have evaluated the collections, and not have got to the clients of deployments yet:
+            // what looks like a phase of nobody shall not be passed over.
+            self.update_deployment_clients(deployment, now).await?;
         }
         let mut transaction = self.begin_write().await?;
         let lock = if self.engine() == Engine::Postgres { " FOR NO KEY UPDATE" } else { "" };
@@ -79,14 +85,22 @@ async fn read(connection: &mut AnyConnection, deployment: i64, lock: &str) -> Re
     }))
 }
 
+/// Clients that were not heard of, and that no update of the deployment is for, have nothing to say of it: they do not
+/// count, or no phase with some of them would ever succeed.
 async fn count_clients(
     connection: &mut AnyConnection,
     deployment: i64,
     phases: &mut [PhaseProgress],
 ) -> Result<(), sqlx::Error> {
     let counts = sqlx::query(
-        "SELECT phase, state, COUNT(*) AS clients FROM deployment_clients WHERE deployment_id = $1 \
-         GROUP BY phase, state",
+        "WITH scopes AS MATERIALIZED (SELECT DISTINCT s.distribution, s.release FROM deployments d JOIN \
+         update_group_updates g ON g.update_group_id = d.update_group_id JOIN software_updates u ON u.id = \
+         g.software_update_id JOIN suites s ON s.id = u.suite_id WHERE d.id = $1 AND u.expired_at IS NULL AND \
+         u.superseded_by IS NULL) \
+         SELECT k.phase, k.state, COUNT(*) AS clients FROM deployment_clients k WHERE k.deployment_id = $1 AND \
+         (k.state IS NOT NULL OR EXISTS (SELECT 1 FROM clients c WHERE c.id = k.client_id AND (c.os = '' OR EXISTS \
+         (SELECT 1 FROM scopes WHERE scopes.distribution = c.os AND scopes.release = c.release)))) \
+         GROUP BY k.phase, k.state",
     )
     .bind(deployment)
     .fetch_all(connection)

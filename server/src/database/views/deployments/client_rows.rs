@@ -90,7 +90,13 @@ pub struct ClientDeploymentRow {
 const SELECT: &str = "SELECT dc.deployment_id AS deployment_row, dc.client_id AS client_row, d.deployment_id, d.name, \
     d.status, d.status_reason, d.settings, c.client_id, c.hostname, c.operating_system, c.last_contact_at, dc.phase, \
     dc.state, dc.changed_at, p.name AS phase_name, p.opened_at, p.expected_at, \
-    (SELECT COUNT(*) FROM deployment_phases o WHERE o.deployment_id = d.id) AS phases \
+    (SELECT COUNT(*) FROM deployment_phases o WHERE o.deployment_id = d.id) AS phases, \
+    (SELECT COUNT(*) FROM deployment_clients k JOIN deployments o ON o.id = k.deployment_id WHERE k.client_id = \
+     dc.client_id AND o.status <> 2 AND (o.created_at > d.created_at OR o.created_at = d.created_at AND o.id > d.id)) \
+     AS newer, \
+    (SELECT COUNT(*) FROM update_group_updates g JOIN software_updates u ON u.id = g.software_update_id JOIN suites s \
+     ON s.id = u.suite_id WHERE g.update_group_id = d.update_group_id AND u.expired_at IS NULL AND u.superseded_by IS \
+     NULL AND (c.os = '' OR s.distribution = c.os AND s.release = c.release)) AS concerning \
     FROM deployment_clients dc JOIN deployments d ON d.id = dc.deployment_id JOIN clients c ON c.id = dc.client_id \
     JOIN deployment_phases p ON p.deployment_id = dc.deployment_id AND p.position = dc.phase";
 
@@ -108,6 +114,8 @@ struct Found {
     phases: i64,
     opened_at: Option<i64>,
     expected_at: Option<i64>,
+    newer: i64,
+    concerning: i64,
     row: DeploymentClientRow,
 }
 
@@ -220,6 +228,8 @@ impl Found {
             phases: row.try_get("phases")?,
             opened_at: row.try_get("opened_at")?,
             expected_at: row.try_get("expected_at")?,
+            newer: row.try_get("newer")?,
+            concerning: row.try_get("concerning")?,
             row: DeploymentClientRow {
                 id: client_id(row, "client_id")?,
                 hostname: row.try_get("hostname")?,
@@ -248,6 +258,8 @@ impl Found {
             },
             state: self.row.state.state(),
             update: updates.first().map(UpdateProgress::standing),
+            is_concerned: self.concerning > 0,
+            newer: self.newer,
             last_contact_at: self.row.last_contact_at,
         };
         sentence(&standing, now)

@@ -6,13 +6,15 @@ use crate::config::Classification;
 use crate::database::views::sql::{Sql, update_id};
 use crate::database::views::{as_text, classification, title};
 use crate::database::{CollectionId, Database};
+use crate::deployment::DeploymentStatus;
 use crate::deployment::settings::DeploymentSettings;
 use crate::deployment::share::Share;
+use crate::deployment::why::{is_left_out, too_many};
 use farrier_protocol::enforcement::EnforcementState;
 use farrier_protocol::{DeploymentId, UpdateId};
 use serde::Serialize;
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
 use std::collections::HashMap;
 
 /// Events that are shown, the newest.
@@ -120,6 +122,9 @@ impl Database {
         let Stored { row_id, mut row, settings, update_group, update_group_name } = Stored::of_row(&row)?;
         let counts = self.enforcement_counts([row_id]).await?.remove(&row_id).unwrap_or_default();
         row.set_clients(counts.values().copied());
+        if row.problem.is_none() && row.status != DeploymentStatus::Cancelled {
+            row.problem = self.left_out(row_id).await?.then(|| too_many("some have"));
+        }
         Ok(Some(DeploymentDetail {
             row,
             settings,
@@ -129,6 +134,23 @@ impl Database {
             update_rows: self.deployed_updates(row_id).await?,
             events: self.deployment_events(row_id).await?,
         }))
+    }
+
+    /// Whether clients have so many newer deployments that they are not told of this one.
+    async fn left_out(&self, deployment: i64) -> Result<bool, sqlx::Error> {
+        let newer = "o.status <> 2 AND (o.created_at > d.created_at OR o.created_at = d.created_at AND o.id > d.id)";
+        let of_site = format!("SELECT COUNT(*) FROM deployments d JOIN deployments o ON {newer} WHERE d.id = $1");
+        let of_site = sqlx::query_scalar(AssertSqlSafe(of_site)).bind(deployment).fetch_one(&self.pool).await?;
+        if !is_left_out(of_site) {
+            return Ok(false);
+        }
+        let of_a_client = format!(
+            "SELECT COUNT(*) AS newer FROM deployments d JOIN deployments o ON {newer} JOIN deployment_clients k ON \
+             k.deployment_id = o.id JOIN deployment_clients c ON c.deployment_id = d.id AND c.client_id = k.client_id \
+             WHERE d.id = $1 GROUP BY k.client_id ORDER BY newer DESC LIMIT 1"
+        );
+        let most = sqlx::query_scalar(AssertSqlSafe(of_a_client)).bind(deployment).fetch_optional(&self.pool).await?;
+        Ok(most.is_some_and(is_left_out))
     }
 
     async fn phase_rows(
