@@ -121,7 +121,12 @@ fn status(random: &mut StdRng) -> anyhow::Result<String> {
         }
         let foreign = random.random_bool(0.3).then(|| pick(random, &["i386", "i386", "arm64"]));
         for foreign in std::iter::once(None).chain(foreign.map(Some)) {
-            let (status, version) = (pick(random, &STATUSES), version(random));
+            let (status, mut version) = (pick(random, &STATUSES), version(random));
+            // What dpkg left unfinished is required again by Farrier, and apt says nothing: no archive has that version.
+            if !["installed", "not-installed", "config-files"].iter().any(|word| status.ends_with(&format!(" {word}")))
+            {
+                version.push_str("+unfinished");
+            }
             let native = if architecture_of(&version) == "all" { "all" } else { "amd64" };
             let architecture = foreign.unwrap_or(native);
             writeln!(

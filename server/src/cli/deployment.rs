@@ -200,7 +200,9 @@ async fn create(deployments: &Deployments, options: Create) -> anyhow::Result<()
     };
     let review = deployments.review(&new, now()).await?;
     if options.dry_run {
-        return show::review(&review, options.json);
+        show::review(&review, options.json)?;
+        ensure!(review.problems.is_empty(), "the deployment cannot be made like this: the reasons are above");
+        return Ok(());
     }
     deployments.create(&new, now()).await?;
     if options.json {

@@ -144,9 +144,8 @@ async fn create(deployments: &Deployments, options: Create) -> anyhow::Result<()
     };
     let selected = deployments.preview_rule(&new.filter, now()).await?.len();
     let rule = deployments.create_rule(&new, now()).await?;
-    super::say(format_args!(
-        "Rule {rule} is made. It would select {selected} updates now, and runs after the next synchronization."
-    ))
+    let runs = if new.enabled { "runs after the next synchronization" } else { "does not run before it is enabled" };
+    super::say(format_args!("Rule {rule} is made. It would select {selected} updates now, and {runs}."))
 }
 
 async fn enable(deployments: &Deployments, rule: &str, enabled: bool) -> anyhow::Result<()> {

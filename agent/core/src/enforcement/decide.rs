@@ -234,7 +234,14 @@ fn rest(job: &Job, terms: &Terms, situation: &Situation<'_>) -> Option<Note> {
     Some(Note::new(event, Some(pause.timer.end()), reason))
 }
 
-/// Whether the time to install has come: somebody asked, or it is due.
+impl Job {
+    /// Whether the time to install has come: somebody asked, or it is due.
+    #[must_use]
+    pub fn is_its_time(&self, terms: &Terms, now: UnixTime) -> bool {
+        is_time(self, terms, now)
+    }
+}
+
 fn is_time(job: &Job, terms: &Terms, now: UnixTime) -> bool {
     is_asked_for(job, now) || terms.due_at(job, now).is_some_and(|due| due <= now)
 }

@@ -76,7 +76,12 @@ impl Engine {
             let selected = match Installers::new(turn.session).select(&turn.board, item, job, self.downloads.store()) {
                 Ok(selected) => selected,
                 Err(error) => {
-                    turn.alter(*key, |job| job.refused(&format!("{error:#}"), chance(), now()));
+                    let (reason, is_its_time) = (format!("{error:#}"), job.is_its_time(&item.terms, now()));
+                    // Before its time that costs no attempt: what is in the way may be gone by then.
+                    turn.alter(*key, |job| match is_its_time {
+                        true => job.refused(&reason, chance(), now()),
+                        false => job.content_missing(&reason, None, chance(), now()),
+                    });
                     continue;
                 }
             };
