@@ -8,6 +8,7 @@ use crate::assignment::{MAX_NAME_BYTES, Name};
 use crate::{ClientId, DeploymentId, Digest, UnixTime, UpdateId};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -184,6 +185,18 @@ pub struct ContentEntry {
     pub path: String,
 }
 
+/// Where the policies are among the targets.
+pub const POLICIES: &str = "policies/";
+
+/// The target of a deployment's policy: `policies/{deployment}`.
+#[must_use]
+pub fn policy_target(deployment: DeploymentId) -> Name {
+    let mut name = Name::new();
+    // Cannot fail: both parts have a fixed length, and a name holds more.
+    let _ = write!(name, "{POLICIES}{deployment}");
+    name
+}
+
 /// Where in the fleet this client is for this deployment: a number below [`BUCKETS`], evenly spread, that anybody can
 /// compute. A phase of the first 5 percent has the buckets below 500.
 #[must_use]
@@ -226,6 +239,11 @@ mod tests {
         assert!((900..1_100).contains(&first_tenth(one)), "{}", first_tenth(one));
         let in_both = (0..10_000).filter(|n| bucket(one, client(*n)) < 1_000 && bucket(other, client(*n)) < 1_000);
         assert!((60..140).contains(&in_both.count()));
+    }
+
+    #[test]
+    fn a_policys_target_is_named_after_its_deployment() {
+        assert_eq!(policy_target(DeploymentId([0xab; 16])), "policies/abababababababababababababababab");
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! The site: synchronizes software updates from upstreams, publishes signed catalogs, listens to clients and shows their
-//! compliance.
+//! The site: synchronizes software updates from upstreams, publishes signed catalogs and policies, listens to clients,
+//! rolls deployments out and shows how far they are.
 //!
 //! The roles are modules that never call each other. They meet in [`database`], and what they do to it wakes the next one
-//! ([`signals`]). The console never talks to an agent, and nothing but [`database`] knows SQL.
+//! ([`signals`]). What several of them need is no role: the repository folder, the content store, the windows of a client,
+//! the words and settings of a deployment. The console never talks to an agent, and nothing but [`database`] knows SQL.
 
 #![warn(missing_docs)]
 
@@ -23,4 +24,5 @@ pub mod serve;
 pub mod signals;
 pub mod sync;
 pub mod tls;
+mod upstream;
 pub mod windows;

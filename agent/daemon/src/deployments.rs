@@ -197,9 +197,9 @@ mod tests {
 
     #[test]
     fn a_file_is_below_its_mirror_and_only_on_the_web() {
-        let mirrors = ["https://deb.debian.org/debian/".to_owned()];
+        let mirrors = ["https://mirror.example.org/debian/".to_owned()];
         let url = address(&mirrors, &entry("a", "pool/main/a.deb"));
-        assert_eq!(url.as_deref(), Some("https://deb.debian.org/debian/pool/main/a.deb"));
+        assert_eq!(url.as_deref(), Some("https://mirror.example.org/debian/pool/main/a.deb"));
         assert_eq!(address(&["file:///etc".to_owned()], &entry("a", "shadow")), None);
         assert_eq!(address(&[], &entry("a", "pool/main/a.deb")), None);
     }

@@ -72,6 +72,10 @@ pub async fn ask(database: &Database, digest: &Digest, now: UnixTime) -> anyhow:
         }
         None => {}
     }
+    // Anybody may ask for anything: what no upstream has costs one look, not one at every deployment.
+    if !database.is_content_of_a_package(digest).await.context("looking up a content")? {
+        return Ok(Asked::Never);
+    }
     let deployed = Deployed::of(database).await?;
     let package = database.deployed_package(digest, &deployed.groups, &deployed.rolling_back);
     let Some(package) = package.await.context("looking up a package")? else { return Ok(Asked::Never) };

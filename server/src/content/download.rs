@@ -3,7 +3,7 @@
 use super::ContentStore;
 use crate::config::SuiteConfig;
 use crate::database::{ContentSourceRow, Database, now};
-use crate::sync::debian::source::{Expected, Source};
+use crate::upstream::{Expected, Source};
 use anyhow::Context as _;
 use farrier_protocol::{Digest, UnixTime};
 use std::collections::{HashMap, HashSet};

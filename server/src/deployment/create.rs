@@ -72,8 +72,12 @@ impl NewDeployment {
         DeploymentId(rand::random())
     }
 
-    fn problems(&self) -> Vec<FieldError> {
-        let mut problems = self.settings.problems();
+    /// Settings may be wrong as they are written, or once they are times: a period cannot be compared with a date before.
+    fn problems(&self, now: i64) -> Vec<FieldError> {
+        let written = self.settings.problems();
+        let mut problems = self.settings.clone().resolved(now).problems();
+        problems.retain(|problem| !written.contains(problem));
+        problems.extend(written);
         let name = self.name.trim();
         if name.is_empty() || name.len() > MAX_NAME_BYTES || name.contains('\0') {
             let message = format!("write a name of at most {MAX_NAME_BYTES} bytes");
@@ -90,7 +94,7 @@ impl Deployments {
     /// When a group, an update or a collection does not exist, or the database fails. What is wrong with the settings
     /// is part of the answer.
     pub async fn review(&self, new: &NewDeployment, now: i64) -> Result<Review, DeploymentError> {
-        let mut problems = new.problems();
+        let mut problems = new.problems(now);
         self.check_collections(new).await?;
         let updates = self.selected(&new.selection).await?;
         problems.extend(too_many_or_none(&updates));
@@ -114,7 +118,7 @@ impl Deployments {
     /// # Errors
     /// When something about it is wrong; then nothing is made.
     pub async fn create(&self, new: &NewDeployment, now: i64) -> Result<DeploymentId, DeploymentError> {
-        let mut problems = new.problems();
+        let mut problems = new.problems(now);
         let updates = self.selected(&new.selection).await?;
         problems.extend(too_many_or_none(&updates));
         if !problems.is_empty() {
@@ -245,4 +249,35 @@ fn too_many_or_none(updates: &[GroupedUpdate]) -> Option<FieldError> {
         _ => return None,
     };
     Some(FieldError { field: "updates".to_owned(), message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::schedule::{Clock, When};
+    use jiff::civil::date;
+
+    const NOW: i64 = 1_795_000_000; // 2026-11-18
+
+    fn problems(available: When, deadline: When) -> Vec<String> {
+        let settings = DeploymentSettings { available, deadline: Some(deadline), ..DeploymentSettings::default() };
+        let selection = Selection::Updates(Vec::new());
+        let new = NewDeployment {
+            id: DeploymentId([1; 16]),
+            name: "November".to_owned(),
+            selection,
+            collection: crate::database::ALL_CLIENTS,
+            settings,
+        };
+        new.problems(NOW).into_iter().map(|problem| problem.field).collect()
+    }
+
+    #[test]
+    fn a_deadline_before_the_deployment_is_available_is_refused_however_the_two_are_written() {
+        let (later, soon) =
+            (When::At { time: date(2026, 11, 24).at(22, 0, 0, 0), clock: Clock::Utc }, When::After { seconds: 7_200 });
+        assert_eq!(problems(later, soon), ["deadline"]);
+        assert_eq!(problems(soon, When::After { seconds: 60 }), ["deadline"]);
+        assert!(problems(soon, later).is_empty());
+    }
 }

@@ -4,7 +4,7 @@ use super::client::Client;
 use super::{ManagementPoint, Refusal};
 use crate::config::ManagementPointConfig;
 use crate::database::{AssignmentVersion, ClientDeployment, Publication, PublishedDeployments, now};
-use crate::{publish, windows};
+use crate::windows;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
@@ -13,6 +13,7 @@ use farrier_protocol::assignment::{
     Assessment, AssignedDeployment, Assignment, MAX_CATALOGS, MAX_DEPLOYMENTS, MAX_INSTALLERS, MAX_PLUGINS, Schedule,
     Standing, Windows,
 };
+use farrier_protocol::deployment::policy_target;
 use farrier_protocol::{ClientId, Digest};
 use serde::Serialize;
 use std::sync::Arc;
@@ -95,9 +96,7 @@ fn assessment(
 fn assigned(of_client: &ClientDeployment, published: &PublishedDeployments) -> Option<AssignedDeployment> {
     let ClientDeployment { deployment, phase, standing, retries } = *of_client;
     let (target, digest) = match (standing, published.policy(deployment)) {
-        (Standing::Cancelled, _) => {
-            (heapless::String::try_from(&*publish::policy_target(deployment)).ok()?, Digest([0; Digest::LENGTH]))
-        }
+        (Standing::Cancelled, _) => (policy_target(deployment), Digest([0; Digest::LENGTH])),
         (_, Some(policy)) => (policy.target.clone(), policy.digest),
         (_, None) => return None,
     };
@@ -119,8 +118,8 @@ mod tests {
     }
 
     fn published() -> PublishedDeployments {
-        let target = publish::policy_target(PUBLISHED).as_str().try_into().unwrap();
-        let policy = PublishedPolicy { deployment: PUBLISHED, target, digest: Digest::of(b"policy") };
+        let (target, digest) = (policy_target(PUBLISHED), Digest::of(b"policy"));
+        let policy = PublishedPolicy { deployment: PUBLISHED, target, digest };
         PublishedDeployments { installers: Vec::new(), policies: vec![policy] }
     }
 

@@ -77,7 +77,10 @@ mod tests {
 
     #[test]
     fn only_what_clients_can_reach_is_an_upstream() {
-        assert_eq!(upstream("https://deb.debian.org/debian").as_deref(), Some("https://deb.debian.org/debian/"));
+        assert_eq!(
+            upstream("https://mirror.example.org/debian").as_deref(),
+            Some("https://mirror.example.org/debian/")
+        );
         assert_eq!(upstream("http://mirror//").as_deref(), Some("http://mirror/"));
         for mirror in ["file:///srv/mirror", "/srv/mirror", "ftp://mirror", ""] {
             assert_eq!(upstream(mirror), None, "{mirror}");

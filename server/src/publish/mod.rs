@@ -11,8 +11,6 @@ mod contents;
 mod plugins;
 mod policies;
 
-pub(crate) use policies::target_of as policy_target;
-
 use crate::database::{
     CatalogUpdate, Database, Follow, Publication, PublishableDeployment, PublishedContent, PublishedDeployments,
     PublishedPolicy, Suite, now,
@@ -22,7 +20,7 @@ use crate::signals::Signals;
 use anyhow::{Context as _, anyhow, ensure};
 use farrier_protocol::assignment::{MAX_CATALOGS, MAX_INSTALLERS, MAX_PLUGINS};
 use farrier_protocol::catalog::Catalog;
-use farrier_protocol::deployment::DeploymentPolicy;
+use farrier_protocol::deployment::{DeploymentPolicy, POLICIES};
 use farrier_protocol::{DeploymentId, Digest};
 use farrier_trust::{Index, Repository, RepositoryKey, Target};
 use plugins::Assigned;
@@ -294,7 +292,7 @@ fn retain(repository: &RepositoryFolder, targets: &[Target]) -> anyhow::Result<(
     for target in targets {
         let parts: fn(&[u8]) -> Result<Vec<Digest>, postcard::Error> = match &target.name {
             name if name.starts_with(catalog::TARGETS) => chunks_of,
-            name if name.starts_with(policies::TARGETS) => scopes_of,
+            name if name.starts_with(POLICIES) => scopes_of,
             _ => continue,
         };
         match std::fs::read(repository.path(&target.digest)) {

@@ -9,17 +9,14 @@ use crate::database::{PublishableDeployment, PublishableUpdate, PublishedPolicy}
 use crate::deployment::settings::{ContentSource, DeploymentSettings, Purpose};
 use crate::repository::RepositoryFolder;
 use anyhow::{Context as _, anyhow, ensure};
-use farrier_protocol::DeploymentId;
 use farrier_protocol::deployment::{
     DeployedScope, DeployedUpdate, DeployedUpdates, DeploymentPolicy, MAX_DEPLOYED_BYTES, MAX_DEPLOYED_UPDATES,
-    MAX_POLICY_BYTES, Phase,
+    MAX_POLICY_BYTES, Phase, policy_target,
 };
 use farrier_trust::Target;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-/// Where the policies are among the targets.
-pub(super) const TARGETS: &str = "policies/";
 /// The plugin that names the scopes of Debian's clients.
 const PLUGIN: &str = "dpkg";
 /// The plugin that installs there.
@@ -53,15 +50,10 @@ pub(super) fn publish(
     let bytes = farrier_protocol::encode(&policy)?;
     ensure!(bytes.len() <= MAX_POLICY_BYTES, "its policy has {} bytes, more than {MAX_POLICY_BYTES}", bytes.len());
     let digest = repository.put(&bytes).context("its policy cannot be stored")?;
-    let name = target_of(deployment.id);
-    let target = heapless::String::try_from(name.as_str()).map_err(|_| anyhow!("{name:?} is too long a name"))?;
+    let target = policy_target(deployment.id);
+    let name = target.as_str().to_owned();
     let published = PublishedPolicy { deployment: deployment.id, target, digest };
     Ok((Target { name, digest, length: bytes.len() as u64 }, published))
-}
-
-/// The name of a deployment's policy among the targets.
-pub(crate) fn target_of(deployment: DeploymentId) -> String {
-    format!("{TARGETS}{deployment}")
 }
 
 fn policy(deployment: &PublishableDeployment, has_upstream: bool, scopes: Vec<DeployedScope>) -> DeploymentPolicy {

@@ -111,7 +111,7 @@ fn prepare(job: &Job, terms: &Terms, situation: &Situation<'_>) -> Decision {
 
 fn fetch(job: &Job, terms: &Terms, situation: &Situation<'_>) -> Decision {
     let now = situation.now;
-    if !terms.download_ahead && !is_time(job, terms, now) {
+    if !terms.download_ahead && !job.is_its_time(terms, now) {
         let (until, reason) = awaited(job, terms, now);
         return Note::new(Event::Held, until, reason).into();
     }
@@ -131,7 +131,7 @@ fn fetch(job: &Job, terms: &Terms, situation: &Situation<'_>) -> Decision {
 
 fn install(job: &Job, terms: &Terms, situation: &Situation<'_>) -> Decision {
     let now = situation.now;
-    if !is_time(job, terms, now) {
+    if !job.is_its_time(terms, now) {
         let (until, reason) = awaited(job, terms, now);
         return Note::new(Event::ContentReady, until, reason).into();
     }
@@ -238,12 +238,8 @@ impl Job {
     /// Whether the time to install has come: somebody asked, or it is due.
     #[must_use]
     pub fn is_its_time(&self, terms: &Terms, now: UnixTime) -> bool {
-        is_time(self, terms, now)
+        is_asked_for(self, now) || terms.due_at(self, now).is_some_and(|due| due <= now)
     }
-}
-
-fn is_time(job: &Job, terms: &Terms, now: UnixTime) -> bool {
-    is_asked_for(job, now) || terms.due_at(job, now).is_some_and(|due| due <= now)
 }
 
 fn is_asked_for(job: &Job, now: UnixTime) -> bool {

@@ -90,7 +90,7 @@ fn write(text: &mut String, wall: &WallClock, item: &Item, job: &Job) {
     let name = &item.policy.name;
     let purpose = match (item.terms.purpose, due(item, job)) {
         (Purpose::Available, _) => format!("offered by \"{name}\""),
-        (Purpose::Required, Some(due)) if due > now() => {
+        (Purpose::Required, Some(due)) if due > now() && item.terms.hold(now()).is_none() => {
             format!("required by \"{name}\", installs by itself at {}", wall.show(due))
         }
         (Purpose::Required, _) => format!("required by \"{name}\""),

@@ -103,6 +103,18 @@ impl Database {
         rows.bind(update).fetch_all(&self.pool).await?.iter().map(DeployedPackage::of_row).collect()
     }
 
+    /// Whether any package of any suite has this content.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_content_of_a_package(&self, digest: &Digest) -> Result<bool, sqlx::Error> {
+        let found: Option<i64> = sqlx::query_scalar("SELECT size FROM packages WHERE sha256 = $1 LIMIT 1")
+            .bind(digest.as_bytes())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(found.is_some())
+    }
+
     /// The package with this content, if one of these update groups deploys it, or one of `rolling_back` deploys
     /// another version of it.
     ///

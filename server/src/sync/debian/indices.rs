@@ -1,8 +1,8 @@
 //! A suite's package indices: which of them to fetch, and reading them without trusting their size.
 
 use super::release::{self, Release};
-use super::source::{Expected, FetchError, Source};
 use crate::config::SuiteConfig;
+use crate::upstream::{Expected, FetchError, Source};
 use anyhow::{Context as _, bail, ensure};
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};

@@ -12,11 +12,11 @@ mod keyring;
 mod packages;
 mod release;
 mod root;
-pub(crate) mod source;
 
 use super::progress::Progress;
 use crate::config::SuiteConfig;
 use crate::database::{ImportedUpdate, Suite, SuiteImport, SuitePhase, now};
+use crate::upstream::{Source, Validator};
 use anyhow::Context as _;
 use farrier_protocol::Digest;
 use grouping::Grouping;
@@ -24,7 +24,6 @@ use indices::{Downloaded, Index};
 use keyring::Keyring;
 use release::{Fetched, Known, Release};
 use serde::{Deserialize, Serialize};
-use source::{Source, Validator};
 
 /// Packages between two notes of progress.
 const PACKAGES_PER_NOTE: usize = 500;

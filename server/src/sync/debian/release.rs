@@ -2,10 +2,10 @@
 
 use super::cleartext::{FramingError, SignedText};
 use super::keyring::{BadSignature, Keyring};
-use super::source::{Expected, FetchError, Reply, Source, Validator};
 use super::{day, deb822};
 use crate::config::SuiteConfig;
 use crate::database::Follow;
+use crate::upstream::{Expected, FetchError, Reply, Source, Validator};
 use farrier_protocol::Digest;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;

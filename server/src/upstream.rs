@@ -66,7 +66,7 @@ pub enum FetchError {
         max_bytes: u64,
     },
     /// It ended early.
-    #[error("{address} ends after {bytes} of {expected} bytes; the next synchronization tries again")]
+    #[error("{address} ends after {bytes} of {expected} bytes; it is tried again later")]
     Truncated {
         /// Which file.
         address: String,
@@ -78,7 +78,7 @@ pub enum FetchError {
     /// It is not what was signed.
     #[error(
         "{0} is not the file that the signed release names (SHA-256 differs): it was tampered with, or the mirror is \
-         in the middle of an update; the next synchronization tries again"
+         in the middle of an update; it is tried again later"
     )]
     Digest(String),
 }
