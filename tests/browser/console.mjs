@@ -154,6 +154,7 @@ async function walk(page, address, at) {
   await page.getByRole("button", { name: "5 %, 25 %, everybody" }).click();
   await at("phases");
   await next();
+  await page.getByRole("button", { name: "Create deployment" }).waitFor();
   await at("review");
 }
 
@@ -253,18 +254,23 @@ async function behaviour(browser, address) {
   await plain.goto(`${address}/updates`);
   await plain.locator("input[name=search]").fill("sudo");
   await plain.locator(".filters button").click();
+  await plain.waitForURL("**/updates?*search=*");
   check("searching works without JavaScript", plain.url().includes("search=sudo"), plain.url());
   await plain.locator("th a", { hasText: "First seen" }).click();
+  await plain.waitForURL("**/updates?*sort=*");
   check("sorting works without JavaScript", plain.url().includes("sort=first_seen") && plain.url().includes("search=sudo"), plain.url());
   await plain.screenshot({ path: join(folder, "without-javascript.png") });
   await walk(plain, address, async () => {});
   await plain.goBack();
+  await plain.getByRole("button", { name: "5 %, 25 %, everybody" }).waitFor();
   check("the browser's back button keeps what was typed", (await plain.locator("legend", { hasText: "Phase 3" }).count()) === 1);
   await plain.goForward();
   await plain.getByRole("button", { name: "Create deployment" }).click();
+  await plain.locator("summary", { hasText: "Cancel" }).waitFor();
   check("a deployment is made without JavaScript", /\/deployments\/[0-9a-f]{32}$/.test(plain.url()), plain.url());
   await plain.locator("summary", { hasText: "Cancel" }).click();
   await plain.getByRole("button", { name: "Cancel the deployment" }).click();
+  await plain.locator(".chip.cancelled").waitFor();
   check("it is cancelled without JavaScript", (await plain.locator(".chip.cancelled").count()) === 1);
 }
 
