@@ -2,8 +2,9 @@
 //! rolls deployments out and shows how far they are.
 //!
 //! The roles are modules that never call each other. They meet in [`database`], and what they do to it wakes the next one
-//! ([`signals`]). What several of them need is no role: the repository folder, the content store, the windows of a client,
-//! the words and settings of a deployment. The console never talks to an agent, and nothing but [`database`] knows SQL.
+//! ([`signals`]). What several of them need is no role: the repository folder, the content store, an upstream's files, the
+//! windows of a client, the words and settings of a deployment. The console never talks to an agent, and nothing but
+//! [`database`] knows SQL.
 
 #![warn(missing_docs)]
 

@@ -1,5 +1,6 @@
 //! The clients of a deployment, and the deployments of a client: how far, and why not further.
 
+use super::GOES_BEFORE;
 use super::client_progress::ClientProgress;
 use super::list::{deployment_id, enforcement_state, status};
 use super::update_progress::UpdateProgress;
@@ -87,23 +88,27 @@ pub struct ClientDeploymentRow {
     pub updates: Vec<UpdateProgress>,
 }
 
-const SELECT: &str = "SELECT dc.deployment_id AS deployment_row, dc.client_id AS client_row, d.deployment_id, d.name, \
-    d.status, d.status_reason, d.settings, c.client_id, c.hostname, c.operating_system, c.last_contact_at, dc.phase, \
-    dc.state, dc.changed_at, p.name AS phase_name, p.opened_at, p.expected_at, \
-    (SELECT COUNT(*) FROM deployment_phases o WHERE o.deployment_id = d.id) AS phases, \
-    (SELECT COUNT(*) FROM deployment_clients k JOIN deployments o ON o.id = k.deployment_id WHERE k.client_id = \
-     dc.client_id AND o.status <> 2 AND (o.created_at > d.created_at OR o.created_at = d.created_at AND o.id > d.id)) \
-     AS newer, \
-    (SELECT COUNT(*) FROM update_group_updates g JOIN software_updates u ON u.id = g.software_update_id JOIN suites s \
-     ON s.id = u.suite_id WHERE g.update_group_id = d.update_group_id AND u.expired_at IS NULL AND u.superseded_by IS \
-     NULL AND (c.os = '' OR s.distribution = c.os AND s.release = c.release)) AS concerning \
-    FROM deployment_clients dc JOIN deployments d ON d.id = dc.deployment_id JOIN clients c ON c.id = dc.client_id \
-    JOIN deployment_phases p ON p.deployment_id = dc.deployment_id AND p.position = dc.phase";
+/// What is read of a client of a deployment.
+fn select() -> Sql {
+    Sql::new(&format!(
+        "SELECT dc.deployment_id AS deployment_row, dc.client_id AS client_row, d.deployment_id, d.name, d.status, \
+         d.status_reason, d.settings, c.client_id, c.hostname, c.operating_system, c.last_contact_at, dc.phase, \
+         dc.state, dc.changed_at, p.name AS phase_name, p.opened_at, p.expected_at, \
+         (SELECT COUNT(*) FROM deployment_phases o WHERE o.deployment_id = d.id) AS phases, \
+         (SELECT COUNT(*) FROM deployment_clients k JOIN deployments o ON o.id = k.deployment_id WHERE k.client_id = \
+         dc.client_id AND {GOES_BEFORE}) AS newer, \
+         (SELECT COUNT(*) FROM update_group_updates g JOIN software_updates u ON u.id = g.software_update_id JOIN \
+         suites s ON s.id = u.suite_id WHERE g.update_group_id = d.update_group_id AND u.expired_at IS NULL AND \
+         u.superseded_by IS NULL AND (c.os = '' OR s.distribution = c.os AND s.release = c.release)) AS concerning \
+         FROM deployment_clients dc JOIN deployments d ON d.id = dc.deployment_id JOIN clients c ON c.id = \
+         dc.client_id JOIN deployment_phases p ON p.deployment_id = dc.deployment_id AND p.position = dc.phase"
+    ))
+}
 
 /// Deployment and client, as rows.
 pub(super) type Pair = (i64, i64);
 
-/// What [`SELECT`] finds, before the sentence is made.
+/// What [`select`] finds, before the sentence is made.
 struct Found {
     pair: Pair,
     deployment: DeploymentId,
@@ -130,7 +135,7 @@ impl Database {
         filter: &DeploymentClientFilter,
         now: i64,
     ) -> Result<Page<DeploymentClientRow>, sqlx::Error> {
-        let mut sql = Sql::new(SELECT);
+        let mut sql = select();
         condition(&mut sql, deployment, filter);
         sql.push(" ORDER BY CASE dc.state WHEN 9 THEN 0 WHEN 10 THEN 1 WHEN 8 THEN 3 WHEN 11 THEN 3 ELSE 2 END, ");
         sql.push("c.hostname, c.id").page(filter.page);
@@ -154,7 +159,7 @@ impl Database {
         client: ClientId,
         now: i64,
     ) -> Result<Option<DeploymentClientDetail>, sqlx::Error> {
-        let mut sql = Sql::new(SELECT);
+        let mut sql = select();
         sql.push(" WHERE d.deployment_id = ").bind(deployment).push(" AND c.client_id = ").bind(client);
         let found = self.with_updates(&sql, now).await?.into_iter().next();
         Ok(found.map(|(found, updates)| DeploymentClientDetail { row: found.row, updates }))
@@ -169,7 +174,7 @@ impl Database {
         client: ClientId,
         now: i64,
     ) -> Result<Vec<ClientDeploymentRow>, sqlx::Error> {
-        let mut sql = Sql::new(SELECT);
+        let mut sql = select();
         sql.push(" WHERE c.client_id = ").bind(client);
         sql.push(" ORDER BY CASE d.status WHEN 2 THEN 1 ELSE 0 END, d.created_at DESC, d.id DESC");
         let found = self.with_updates(&sql, now).await?;

@@ -1,5 +1,6 @@
 //! One deployment: its phases, updates and events.
 
+use super::GOES_BEFORE;
 use super::counts::EnforcementCounts;
 use super::list::{DeploymentRow, SELECT, Stored};
 use crate::config::Classification;
@@ -138,14 +139,13 @@ impl Database {
 
     /// Whether clients have so many newer deployments that they are not told of this one.
     async fn left_out(&self, deployment: i64) -> Result<bool, sqlx::Error> {
-        let newer = "o.status <> 2 AND (o.created_at > d.created_at OR o.created_at = d.created_at AND o.id > d.id)";
-        let of_site = format!("SELECT COUNT(*) FROM deployments d JOIN deployments o ON {newer} WHERE d.id = $1");
+        let of_site = format!("SELECT COUNT(*) FROM deployments d JOIN deployments o ON {GOES_BEFORE} WHERE d.id = $1");
         let of_site = sqlx::query_scalar(AssertSqlSafe(of_site)).bind(deployment).fetch_one(&self.pool).await?;
         if !is_left_out(of_site) {
             return Ok(false);
         }
         let of_a_client = format!(
-            "SELECT COUNT(*) AS newer FROM deployments d JOIN deployments o ON {newer} JOIN deployment_clients k ON \
+            "SELECT COUNT(*) AS newer FROM deployments d JOIN deployments o ON {GOES_BEFORE} JOIN deployment_clients k ON \
              k.deployment_id = o.id JOIN deployment_clients c ON c.deployment_id = d.id AND c.client_id = k.client_id \
              WHERE d.id = $1 GROUP BY k.client_id ORDER BY newer DESC LIMIT 1"
         );

@@ -18,3 +18,8 @@ pub use detail::{DeployedUpdateRow, DeploymentDetail, EventRow, PhaseRow};
 pub use history::HistoryPoint;
 pub use list::{DeploymentFilter, DeploymentRow};
 pub use update_progress::UpdateProgress;
+
+/// Whether a deployment `o` goes on and is newer than `d`, in SQL: what a client is told of first. The order is that of
+/// [`Database::assigned_deployments`](crate::database::Database::assigned_deployments).
+const GOES_BEFORE: &str =
+    "o.status <> 2 AND (o.created_at > d.created_at OR o.created_at = d.created_at AND o.id > d.id)";
