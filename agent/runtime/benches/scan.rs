@@ -13,7 +13,7 @@ mod catalog;
 use catalog::Subject;
 use criterion::{Criterion, criterion_group, criterion_main};
 use farrier_plugin_dpkg::Dpkg;
-use farrier_plugin_sdk::{Applicability, FolderRoot};
+use farrier_plugin_sdk::{Applicability, Facts, FolderRoot};
 use farrier_protocol::ComplianceState;
 use farrier_runtime::{ArtefactCache, Compiler, Endpoint, Grants, Limits, Plugin, Profile, Runtime};
 use std::hint::black_box;
@@ -26,7 +26,7 @@ const TAX_SCANS: usize = 10;
 type Scan<'a> = Box<dyn Fn() -> Vec<ComplianceState> + 'a>;
 
 fn native(subject: &Subject) -> Vec<ComplianceState> {
-    let scan = Dpkg::open(&FolderRoot::new(&subject.root)).unwrap();
+    let scan = Dpkg::open(&FolderRoot::new(&subject.root).shared()).unwrap();
     let states = subject.chunks.iter().flat_map(|chunk| scan.evaluate_chunk(&chunk.rules).unwrap());
     // The protocol's states and the plugin's have the same order.
     states.map(|state| ComplianceState::ALL[state as usize]).collect()

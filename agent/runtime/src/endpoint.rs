@@ -1,25 +1,40 @@
 //! The endpoint: a root below which everything is read, written and run.
 
-use crate::reader::{Blocked, Reader};
+use crate::observe::{HostCall, Observer, Programs};
+use crate::reader::{Reader, TimeIsUp};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use rustix::fs::OFlags;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How often a path is resolved again when the tree changed underneath.
 #[cfg(target_os = "linux")]
 const MAX_RESOLVE_ATTEMPTS: usize = 16;
 
+/// How much longer than its deadline something may take.
+const GRACE: Duration = Duration::from_millis(20);
+
 /// What is scanned and changed: this machine (`/`), or whatever has its root in a folder.
 ///
 /// Make one for the life of the process: it owns the thread that reads, and knows when that is stuck.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Endpoint {
     root: Arc<Root>,
+    observer: Option<Arc<dyn Observer>>,
+    programs: Option<Arc<dyn Programs>>,
+    os: Option<Arc<[(String, String)]>>,
+    queries: Arc<[(String, String, String)]>,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("root", &self.root.path).finish_non_exhaustive()
+    }
 }
 
 /// The root of an endpoint.
@@ -50,24 +65,84 @@ impl Endpoint {
             Ok(Root { folder: Dir::open_ambient_dir(&path, ambient_authority())?, path, reader: Reader::default() })
         };
         match open() {
-            Ok(root) => Ok(Self { root: Arc::new(root) }),
+            Ok(root) => {
+                let root = Arc::new(root);
+                Ok(Self { root, observer: None, programs: None, os: None, queries: Arc::default() })
+            }
             Err(source) => Err(EndpointError { root: root.to_owned(), source }),
         }
     }
 
-    /// The folder that programs have to run in as their root; `None`, if it is this machine's.
-    pub(crate) fn other_root(&self) -> Option<&Path> {
-        Some(self.root.path.as_path()).filter(|path| *path != Path::new("/"))
+    /// The same endpoint, and whoever sees every host call of its plugins.
+    #[must_use]
+    pub fn observed(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer: Some(observer), ..self }
     }
 
-    /// Does this with the root, in the thread that may block, until the deadline.
+    /// The same endpoint, but no program is started on it: this is asked instead. Grants are checked before, as always.
+    #[must_use]
+    pub fn with_programs(self, programs: Arc<dyn Programs>) -> Self {
+        Self { programs: Some(programs), ..self }
+    }
+
+    /// The same endpoint, but what `facts.os` says of it is this, not what is found below its root.
+    #[must_use]
+    pub fn with_os(self, os: Vec<(String, String)>) -> Self {
+        Self { os: Some(os.into()), ..self }
+    }
+
+    /// The same endpoint, but these queries (name, argument, answer) have these answers. Grants are checked before, as
+    /// always.
+    #[must_use]
+    pub fn with_queries(self, queries: Vec<(String, String, String)>) -> Self {
+        Self { queries: queries.into(), ..self }
+    }
+
+    /// Shows a host call to whoever watches.
+    pub(crate) fn observe<'a>(&self, call: impl FnOnce() -> HostCall<'a>) {
+        if let Some(observer) = &self.observer {
+            observer.observe(&call());
+        }
+    }
+
+    /// Whether anybody watches.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.observer.is_some()
+    }
+
+    /// Who stands in for programs.
+    pub(crate) fn programs(&self) -> Option<&dyn Programs> {
+        self.programs.as_deref()
+    }
+
+    /// What `facts.os` is told to say.
+    pub(crate) fn os(&self) -> Option<&[(String, String)]> {
+        self.os.as_deref()
+    }
+
+    /// The answer that this query is told to have.
+    pub(crate) fn query(&self, name: &str, argument: &str) -> Option<&str> {
+        let known = self.queries.iter().find(|(known, with, _)| known == name && with == argument);
+        known.map(|(_, _, answer)| answer.as_str())
+    }
+
+    /// The folder that programs have to run in as their root; `None`, if it is this machine's.
+    pub(crate) fn other_root(&self) -> Option<&Path> {
+        Some(self.root.path.as_path()).filter(|_| !self.root.is_this_machines())
+    }
+
+    /// Does this with the root, in the thread that may block, until the deadline. What began in time and ends hardly later is
+    /// no failure of the endpoint's files: the guest learns with its next call that its time is up.
     pub(crate) fn within<T: Send + 'static>(
         &self,
         deadline: Instant,
         work: impl FnOnce(&Root) -> io::Result<T> + Send + 'static,
-    ) -> Result<io::Result<T>, Blocked> {
+    ) -> wasmtime::Result<io::Result<T>> {
+        if Instant::now() >= deadline {
+            return Err(TimeIsUp.into());
+        }
         let root = Arc::clone(&self.root);
-        self.root.reader.run(deadline, move || work(&root))
+        Ok(self.root.reader.run(deadline + GRACE, move || work(&root))?)
     }
 }
 
@@ -82,16 +157,22 @@ impl Root {
         Ok((file, metadata.len()))
     }
 
-    /// The sorted names in this folder, unless they are more than `most`.
-    pub(crate) fn list(&self, path: &str, most: usize) -> io::Result<Option<Vec<String>>> {
+    /// Whether it is this machine's own.
+    pub(crate) fn is_this_machines(&self) -> bool {
+        self.path == Path::new("/")
+    }
+
+    /// The sorted names in this folder, unless they are more than `most`, or more than so many bytes.
+    pub(crate) fn list(&self, path: &str, most: usize, most_bytes: usize) -> io::Result<Option<Vec<String>>> {
         let folder = Dir::from_std_file(self.open(path, OFlags::DIRECTORY)?);
-        let mut names = Vec::new();
+        let (mut names, mut bytes) = (Vec::new(), 0_usize);
         for entry in folder.entries()? {
             // A name that is not UTF-8 cannot be granted either.
             if let Ok(name) = entry?.file_name().into_string() {
+                bytes = bytes.saturating_add(name.len());
                 names.push(name);
             }
-            if names.len() > most {
+            if names.len() > most || bytes > most_bytes {
                 return Ok(None);
             }
         }
@@ -103,7 +184,9 @@ impl Root {
     /// endpoint's, so also absolute ones; nothing leads out of it.
     pub(crate) fn open(&self, path: &str, kind: OFlags) -> io::Result<File> {
         // Neither a pipe nor a device may block the scan: what is not a regular file is refused after opening.
-        let flags = kind | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let harmless = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        // What is only named and not opened does nothing anyway, and takes no such flags.
+        let flags = kind | OFlags::CLOEXEC | if kind.contains(OFlags::PATH) { OFlags::empty() } else { harmless };
         #[cfg(target_os = "linux")]
         for _ in 0..MAX_RESOLVE_ATTEMPTS {
             use rustix::fs::{Mode, ResolveFlags, openat2};
@@ -118,6 +201,23 @@ impl Root {
             }
         }
         self.open_beneath(path, flags)
+    }
+
+    /// What is at this normalized path: a link itself, not what it leads to.
+    pub(crate) fn metadata(&self, path: &str) -> io::Result<std::fs::Metadata> {
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if name.is_empty() {
+            return self.open("/", OFlags::DIRECTORY)?.metadata();
+        }
+        // The folders on the way are the endpoint's own affair, as for reading; only the last name is looked at itself.
+        let folder = self.open(if above.is_empty() { "/" } else { above }, OFlags::DIRECTORY)?;
+        let found = rustix::fs::openat(
+            &folder,
+            name,
+            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        )?;
+        File::from(found).metadata()
     }
 
     /// The root itself, to go down from without following links.

@@ -30,10 +30,13 @@ pub enum Profile {
     Native,
     /// As bytecode of the Pulley interpreter: any machine, no executable memory, some thirty times slower.
     Pulley,
+    /// As code of this machine that counts the instructions of the component. For measuring: the number is the same on
+    /// every machine.
+    Counting,
 }
 
 impl Profile {
-    /// All profiles.
+    /// The profiles that agents use.
     pub const ALL: [Self; 2] = [Self::Native, Self::Pulley];
 
     /// Names everything an artefact depends on: engine version, target and settings. Artefacts are cached under it.
@@ -42,6 +45,7 @@ impl Profile {
         let target = match self {
             Self::Native => format!("native-{}-{}", std::env::consts::ARCH, std::env::consts::OS),
             Self::Pulley => PULLEY_TARGET.to_owned(),
+            Self::Counting => format!("counting-{}-{}", std::env::consts::ARCH, std::env::consts::OS),
         };
         format!("wasmtime-{WASMTIME_VERSION}/{target}/settings-{SETTINGS_REVISION}")
     }
@@ -49,7 +53,7 @@ impl Profile {
     /// The profile of this machine with this id.
     #[must_use]
     pub fn from_id(id: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|profile| profile.id() == id)
+        Self::ALL.into_iter().chain([Self::Counting]).find(|profile| profile.id() == id)
     }
 
     /// An engine that compiles. It costs megabytes; only a compiling process makes one.
@@ -74,6 +78,7 @@ impl Profile {
             .memory_may_move(false)
             .memory_init_cow(false)
             .epoch_interruption(true)
+            .consume_fuel(self == Self::Counting)
             .generate_address_map(false)
             .native_unwind_info(cfg!(windows))
             .wasm_backtrace_max_frames(None)
@@ -158,8 +163,9 @@ mod tests {
 
     #[test]
     fn profiles_have_different_ids() {
-        assert_ne!(Profile::Native.id(), Profile::Pulley.id());
-        for profile in Profile::ALL {
+        let profiles = [Profile::Native, Profile::Pulley, Profile::Counting];
+        assert_eq!(profiles.map(Profile::id).into_iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
+        for profile in profiles {
             assert_eq!(Profile::from_id(&profile.id()), Some(profile));
         }
         assert_eq!(Profile::from_id("wasmtime-1.0.0/pulley64/settings-1"), None);

@@ -1,6 +1,7 @@
 //! Failures of a guest, in words.
 
 use crate::limits::{LimitExceeded, Limits};
+use crate::reader::{Blocked, TimeIsUp};
 use crate::text::printable;
 use crate::world::types;
 use std::fmt;
@@ -72,6 +73,12 @@ pub enum ScanError {
         /// The trap and the guest's last words.
         reason: String,
     },
+    /// A file of the endpoint did not answer in time.
+    #[error("{call}: {Blocked}")]
+    Blocked {
+        /// The call.
+        call: Call,
+    },
     /// The answer is not one.
     #[error("{call}: {reason}")]
     Nonsense {
@@ -113,6 +120,22 @@ impl ScanError {
             Ending::Limit(exceeded) => Self::Limit { call, exceeded },
             Ending::Trapped(reason) => Self::Trapped { call, reason },
             Ending::Nonsense(reason) => Self::Nonsense { call, reason },
+            Ending::Blocked => Self::Blocked { call },
+        }
+    }
+
+    /// Whether the plugin itself is to blame: it trapped, took too long or too much, or answered nonsense. What it says
+    /// of its own accord, and what the endpoint or the host fails at, is not its fault.
+    #[must_use]
+    pub fn is_trap(&self) -> bool {
+        match self {
+            Self::TimedOut { .. }
+            | Self::Limit { .. }
+            | Self::Trapped { .. }
+            | Self::Nonsense { .. }
+            | Self::OutOfTime { .. } => true,
+            Self::GivenUp { last, .. } => last.is_trap(),
+            Self::Refused { .. } | Self::Blocked { .. } | Self::Host(_) => false,
         }
     }
 
@@ -144,6 +167,8 @@ pub(crate) enum Ending {
     Trapped(String),
     /// What it passed is nothing that can be understood.
     Nonsense(String),
+    /// A file of the endpoint did not answer in time.
+    Blocked,
 }
 
 impl Ending {
@@ -151,6 +176,12 @@ impl Ending {
     pub(crate) fn of_engine(error: &wasmtime::Error, last_words: Option<&str>, limits: &Limits) -> Self {
         if let Some(exceeded) = error.downcast_ref::<LimitExceeded>() {
             return Self::Limit(exceeded.clone());
+        }
+        if error.downcast_ref::<TimeIsUp>().is_some() {
+            return Self::Interrupted;
+        }
+        if error.downcast_ref::<Blocked>().is_some() {
+            return Self::Blocked;
         }
         let limit = |limit: usize, unit| Self::Limit(LimitExceeded { limit: limit as u64, unit });
         match error.downcast_ref::<Trap>() {

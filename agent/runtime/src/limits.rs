@@ -1,6 +1,6 @@
 //! The limits of a guest, all of them.
 
-use wasmtime::ResourceLimiter;
+use wasmtime::{ResourceLimiter, Store};
 
 /// What one guest may use. The defaults are generous for the largest Debian and small for the smallest device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +33,18 @@ pub struct Limits {
     pub passed_bytes: usize,
     /// Files open at the same time.
     pub open_files: usize,
+    /// Folders and files an installer has in hand at the same time to change them, and as many programs.
+    pub open_targets: usize,
     /// Bytes of one read.
     pub read_bytes: usize,
     /// Bytes read from all files of one store together.
     pub file_bytes: u64,
+    /// Bytes of all files that one store has hashed by the host.
+    pub digest_bytes: u64,
     /// Entries of a listed folder.
     pub folder_entries: usize,
+    /// Bytes of all names of a listed folder together.
+    pub folder_bytes: usize,
     /// Scopes a guest may name.
     pub scopes: usize,
     /// Rules of one chunk.
@@ -84,7 +90,7 @@ impl Default for Limits {
             memories: 4,
             tables: 8,
             table_elements: 16 << 10,
-            instances: 32,
+            instances: 128,
             wasm_stack_bytes: 256 << 10,
             handles: 64,
             call_milliseconds: 10_000,
@@ -92,9 +98,12 @@ impl Default for Limits {
             restarts: 4,
             passed_bytes: 1 << 20,
             open_files: 8,
+            open_targets: 32,
             read_bytes: 256 << 10,
             file_bytes: 256 << 20,
+            digest_bytes: 16 << 30,
             folder_entries: 16 << 10,
+            folder_bytes: 512 << 10,
             scopes: 8,
             chunk_rules: farrier_protocol::catalog::MAX_CHUNK_RULES,
             findings: 256,
@@ -145,7 +154,33 @@ impl InstanceMeter {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self { memory_bytes: 0, table_elements: 0, limits: limits.clone() }
     }
+
+    /// Bytes of linear memory taken until now. No memory ever shrinks, so it is also the most.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.memory_bytes as u64
+    }
 }
+
+/// What guests used.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
+    /// Instructions of all of them, where the engine counts.
+    pub(crate) instructions: u64,
+    /// Bytes of linear memory of the one that took most.
+    pub(crate) memory_bytes: u64,
+}
+
+impl Usage {
+    /// Adds what the guest of this store used.
+    pub(crate) fn add<T>(&mut self, store: &Store<T>, memory_bytes: u64) {
+        let spent = store.get_fuel().map_or(0, |left| ALL_FUEL.saturating_sub(left));
+        self.instructions = self.instructions.saturating_add(spent);
+        self.memory_bytes = self.memory_bytes.max(memory_bytes);
+    }
+}
+
+/// What a store gets where the engine counts: more than any time allows.
+pub(crate) const ALL_FUEL: u64 = u64::MAX;
 
 impl ResourceLimiter for InstanceMeter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {

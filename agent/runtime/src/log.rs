@@ -1,6 +1,8 @@
 //! The guest's lines in the agent's log, bounded and attributed.
 
+use crate::endpoint::Endpoint;
 use crate::limits::Limits;
+use crate::observe::HostCall;
 use crate::text::printable;
 use crate::world::log;
 
@@ -14,12 +16,14 @@ pub(crate) struct GuestLog {
     line_bytes: usize,
     dropped: u64,
     last_words: Option<String>,
+    endpoint: Endpoint,
 }
 
 impl GuestLog {
-    pub(crate) fn new(plugin: &str, limits: &Limits) -> Self {
+    pub(crate) fn new(plugin: &str, endpoint: &Endpoint, limits: &Limits) -> Self {
+        let endpoint = endpoint.clone();
         let (lines_left, line_bytes) = (limits.log_lines, limits.log_line_bytes);
-        Self { plugin: plugin.to_owned(), lines_left, line_bytes, dropped: 0, last_words: None }
+        Self { plugin: plugin.to_owned(), lines_left, line_bytes, dropped: 0, last_words: None, endpoint }
     }
 
     /// Forgets the last words: what was said in one call does not explain the failure of another.
@@ -63,6 +67,13 @@ impl Drop for GuestLog {
 
 impl log::Host for GuestLog {
     fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
+        let level_word = match level {
+            log::Level::Debug => "debug",
+            log::Level::Info => "info",
+            log::Level::Warning => "warning",
+            log::Level::Error => "error",
+        };
+        self.endpoint.observe(|| HostCall::Log { level: level_word, message: &message });
         self.line(level, &message);
         Ok(())
     }

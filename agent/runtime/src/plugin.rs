@@ -7,7 +7,7 @@ use crate::engine::{MEMORY_RESERVATION_BYTES, Profile, SharedTicker};
 use crate::grants::Grants;
 use crate::install::{self, InstallerPlugin, InstallerPre};
 use crate::limits::Limits;
-use crate::manifest::{Manifest, ManifestError, World};
+use crate::manifest::{AskedLimits, Manifest, ManifestError, World};
 use crate::scan::Scan;
 use crate::world::{self, ApplicabilityPre, State};
 use farrier_protocol::Digest;
@@ -36,9 +36,11 @@ pub(crate) struct Host {
 /// A loaded plugin. Cheap to clone; every scan gets a store of its own.
 #[derive(Clone)]
 pub struct Plugin {
-    host: Arc<Host>,
-    world: ApplicabilityPre<State>,
-    manifest: Arc<Manifest>,
+    pub(crate) host: Arc<Host>,
+    pub(crate) world: ApplicabilityPre<State>,
+    pub(crate) manifest: Arc<Manifest>,
+    /// The host's, and what the manifest asks for less of.
+    pub(crate) limits: Arc<Limits>,
 }
 
 /// Why a component cannot be run here.
@@ -58,6 +60,21 @@ pub enum LoadError {
     /// For another world or another version of `farrier:policy`.
     #[error("this host cannot run the plugin: {0}")]
     OtherWorld(String),
+    /// It asks for more than this client gives a plugin.
+    #[error(
+        "the plugin asks for {asked} {unit}, and this client gives a plugin {limit}: write `{setting} = {asked}` under \
+         [limits] in agent.toml, or ask for less in its plugin.toml"
+    )]
+    AsksForMore {
+        /// What it asks for.
+        asked: u64,
+        /// The limit.
+        limit: u64,
+        /// The unit of both: `bytes of memory`.
+        unit: &'static str,
+        /// The setting in `agent.toml`.
+        setting: &'static str,
+    },
     /// It could not be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -111,7 +128,16 @@ impl Runtime {
         Ok(Self { host: Arc::new(Host { engine, limits, ticker, applicability, installer, profile }) })
     }
 
-    /// The limits of every guest.
+    /// A host that counts the instructions of its guests, for measuring: see [`Scan::instructions`]. What it compiles is
+    /// slower, and kept apart from what others compile.
+    ///
+    /// # Errors
+    /// As [`Runtime::new`].
+    pub fn counting(limits: Limits) -> Result<Self, LoadError> {
+        Self::new(Profile::Counting, limits)
+    }
+
+    /// The limits of every guest, unless its manifest asks for less.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.host.limits
@@ -127,7 +153,8 @@ impl Runtime {
         let world = World::Applicability;
         let (manifest, component) = self.prepare(world, component, cache, compiler)?;
         let linked = self.link(world, &self.host.applicability, &component, ApplicabilityPre::new)?;
-        Ok(Plugin { host: Arc::clone(&self.host), world: linked, manifest: Arc::new(manifest) })
+        let (host, limits) = (Arc::clone(&self.host), Arc::new(self.limits_of(&manifest)?));
+        Ok(Plugin { host, world: linked, manifest: Arc::new(manifest), limits })
     }
 
     /// Loads an installer plugin, as [`Runtime::load`] loads an applicability plugin.
@@ -143,7 +170,8 @@ impl Runtime {
         let world = World::Installer;
         let (manifest, component) = self.prepare(world, component, cache, compiler)?;
         let linked = self.link(world, &self.host.installer, &component, InstallerPre::new)?;
-        Ok(InstallerPlugin::new(Arc::clone(&self.host), linked, manifest))
+        let limits = self.limits_of(&manifest)?;
+        Ok(InstallerPlugin::new(Arc::clone(&self.host), linked, manifest, limits))
     }
 
     /// The manifest and the compiled component of a plugin for this world.
@@ -160,7 +188,24 @@ impl Runtime {
         }
         let manifest = Manifest::read(component)?;
         manifest.check_runs_in(world).map_err(LoadError::OtherWorld)?;
+        self.limits_of(&manifest)?;
         Ok((manifest, self.cached_or_compiled(component, cache, compiler)?))
+    }
+
+    /// The limits of a plugin: what it asks for less of, it gets less of.
+    fn limits_of(&self, manifest: &Manifest) -> Result<Limits, LoadError> {
+        let AskedLimits { memory_mebibytes, call_seconds } = manifest.limits;
+        let limits = self.host.limits.clone();
+        let granted = |asked: Option<u64>, limit: u64, unit, setting| match asked {
+            Some(asked) if asked > limit => Err(LoadError::AsksForMore { asked, limit, unit, setting }),
+            asked => Ok(asked.unwrap_or(limit)),
+        };
+        let memory = memory_mebibytes.map(|mebibytes| u64::from(mebibytes) << 20);
+        let memory = granted(memory, limits.memory_bytes as u64, "bytes of memory", "memory_bytes")?;
+        let call = call_seconds.map(|seconds| u64::from(seconds) * 1_000);
+        let call = granted(call, limits.call_milliseconds, "milliseconds a call", "call_milliseconds")?;
+        let memory_bytes = usize::try_from(memory).unwrap_or(limits.memory_bytes);
+        Ok(Limits { memory_bytes, call_milliseconds: call, ..limits })
     }
 
     fn cached_or_compiled(
@@ -207,7 +252,7 @@ impl Runtime {
 }
 
 /// The interfaces a plugin of this world may import, without their version.
-fn imports(world: World) -> &'static [&'static str] {
+pub(crate) fn imports(world: World) -> &'static [&'static str] {
     match world {
         World::Applicability => &world::IMPORTS,
         World::Installer => &install::IMPORTS,
@@ -215,10 +260,17 @@ fn imports(world: World) -> &'static [&'static str] {
 }
 
 /// The interface it has to export, without its version.
-fn export(world: World) -> &'static str {
+pub(crate) fn export(world: World) -> &'static str {
     match world {
         World::Applicability => world::EXPORT,
         World::Installer => install::EXPORT,
+    }
+}
+
+impl Host {
+    /// Whether the engine counts instructions.
+    pub(crate) fn counts_instructions(&self) -> bool {
+        self.profile == Profile::Counting
     }
 }
 
@@ -232,12 +284,12 @@ impl Plugin {
     /// A scan of this endpoint. Nothing runs before the first question.
     #[must_use]
     pub fn scan(&self, endpoint: &Endpoint, grants: Grants) -> Scan {
-        Scan::new(Arc::clone(&self.host), self.world.clone(), &self.manifest.name, endpoint, grants)
+        Scan::new(self, endpoint, grants)
     }
 }
 
-// "farrier:policy/facts@0.1.0" -> "farrier:policy/facts"; the linker compares the versions.
-fn without_version(name: &str) -> &str {
+// "farrier:policy/facts@1.0.0" -> "farrier:policy/facts"; the linker compares the versions.
+pub(crate) fn without_version(name: &str) -> &str {
     name.split_once('@').map_or(name, |(name, _)| name)
 }
 

@@ -20,6 +20,11 @@ type Job = Box<dyn FnOnce() + Send>;
 #[error("a file of the endpoint did not answer in time")]
 pub(crate) struct Blocked;
 
+/// The time was up before anything was asked: whoever asks goes on after its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it went on after its time was up")]
+pub(crate) struct TimeIsUp;
+
 /// One thread for what may block. It starts with the first request.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {

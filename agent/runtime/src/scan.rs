@@ -5,9 +5,10 @@ use crate::engine::{TICK_MILLISECONDS, Ticker};
 use crate::facts::Facts;
 use crate::failure::{Call, ScanError};
 use crate::grants::Grants;
-use crate::limits::{LimitExceeded, Limits};
+use crate::limits::{LimitExceeded, Limits, Usage};
 use crate::log::GuestLog;
-use crate::plugin::Host;
+use crate::manifest::Manifest;
+use crate::plugin::{Host, Plugin};
 use crate::text::printable;
 use crate::world::{Applicability, ApplicabilityPre, State, types};
 use farrier_protocol::ComplianceState;
@@ -29,7 +30,8 @@ const MAX_SHOWN_BYTES: usize = 40;
 pub struct Scan {
     host: Arc<Host>,
     world: ApplicabilityPre<State>,
-    plugin: String,
+    manifest: Arc<Manifest>,
+    limits: Arc<Limits>,
     /// The guest, between its start and its first failure.
     guest: Option<Guest>,
     /// What the host keeps of it while there is none.
@@ -38,6 +40,8 @@ pub struct Scan {
     last_failure: Option<ScanError>,
     spent: Duration,
     ticker: Option<Arc<Ticker>>,
+    /// What the guests used that are buried.
+    usage: Usage,
 }
 
 struct Guest {
@@ -60,26 +64,22 @@ pub struct Finding {
 type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
 
 impl Scan {
-    pub(crate) fn new(
-        host: Arc<Host>,
-        world: ApplicabilityPre<State>,
-        plugin: &str,
-        endpoint: &Endpoint,
-        grants: Grants,
-    ) -> Self {
-        let limits = &host.limits;
-        let state = State::new(Facts::new(endpoint, grants, limits), GuestLog::new(plugin, limits), limits);
-        let (plugin, spent) = (plugin.to_owned(), Duration::ZERO);
+    pub(crate) fn new(plugin: &Plugin, endpoint: &Endpoint, grants: Grants) -> Self {
+        let Plugin { host, world, manifest, limits } = plugin.clone();
+        let log = GuestLog::new(&manifest.name, endpoint, &limits);
+        let state = State::new(Facts::new(endpoint, grants, &limits), log, &limits);
         Self {
             host,
             world,
-            plugin,
+            manifest,
+            limits,
             guest: None,
             state: Some(state),
             failures: 0,
             last_failure: None,
-            spent,
+            spent: Duration::ZERO,
             ticker: None,
+            usage: Usage::default(),
         }
     }
 
@@ -88,8 +88,8 @@ impl Scan {
     /// # Errors
     /// When the guest fails or names something that is no scope.
     pub fn scopes(&mut self) -> Result<Vec<String>, ScanError> {
-        let most = self.host.limits.scopes;
-        self.call(Call::Scopes, Guest::scopes, |scopes| check_scopes(scopes, most))
+        let (most, manifest) = (self.limits.scopes, Arc::clone(&self.manifest));
+        self.call(Call::Scopes, Guest::scopes, |scopes| check_scopes(scopes, most, &manifest))
     }
 
     /// The states of these rules, each of which stands behind its length. `expected` is how many they are.
@@ -97,7 +97,7 @@ impl Scan {
     /// # Errors
     /// When there is no answer, or not exactly one state for each rule: then every one of them is `Unknown`.
     pub fn evaluate(&mut self, rules: &[u8], expected: usize) -> Result<Vec<ComplianceState>, ScanError> {
-        let most = self.host.limits.chunk_rules as u64;
+        let most = self.limits.chunk_rules as u64;
         LimitExceeded::check(expected as u64, most, "rules in a chunk")
             .map_err(|exceeded| ScanError::Limit { call: Call::Evaluate, exceeded })?;
         self.open()?;
@@ -109,9 +109,31 @@ impl Scan {
     /// # Errors
     /// When there is no answer, or more than the limits allow.
     pub fn explain(&mut self, rule: &[u8]) -> Result<Vec<Finding>, ScanError> {
-        let (findings, bytes) = (self.host.limits.findings, self.host.limits.finding_bytes);
+        let (findings, bytes) = (self.limits.findings, self.limits.finding_bytes);
         self.open()?;
         self.call(Call::Explain, |guest| guest.explain(rule), |answer| check_findings(answer, findings, bytes))
+    }
+
+    /// Instructions of all calls until now, if the runtime is one that [counts](crate::Runtime::counting) them. The number
+    /// is the same on every machine.
+    #[must_use]
+    pub fn instructions(&self) -> Option<u64> {
+        self.host.counts_instructions().then(|| self.usage().instructions)
+    }
+
+    /// Bytes of linear memory of the guest that took most.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.usage().memory_bytes
+    }
+
+    /// With what the living guest used.
+    fn usage(&self) -> Usage {
+        let mut usage = self.usage;
+        if let Some(guest) = &self.guest {
+            usage.add(&guest.store, guest.store.data().memory_bytes());
+        }
+        usage
     }
 
     /// Has the guest look at the endpoint, once for each guest.
@@ -158,7 +180,7 @@ impl Scan {
 
     /// A fresh guest in a fresh store.
     fn start(&mut self, milliseconds: u64) -> Result<Guest, ScanError> {
-        let Host { engine, limits, ticker, .. } = &*self.host;
+        let (Host { engine, ticker, .. }, limits) = (&*self.host, &*self.limits);
         if let Some(last) = self.last_failure.as_ref().filter(|_| self.failures > limits.restarts) {
             return Err(ScanError::GivenUp { failures: self.failures, last: Box::new(last.clone()) });
         }
@@ -181,7 +203,8 @@ impl Scan {
 
     /// A store that failed is never used again; only the host's own state survives it.
     fn bury(&mut self, store: Store<State>, failure: ScanError) -> ScanError {
-        tracing::warn!(plugin.name = self.plugin, reason = %failure, "A plugin failed.");
+        self.usage.add(&store, store.data().memory_bytes());
+        tracing::warn!(plugin.name = self.manifest.name, reason = %failure, "A plugin failed.");
         self.state = Some(store.into_data());
         self.failures += 1;
         self.last_failure = Some(failure.clone());
@@ -189,12 +212,12 @@ impl Scan {
     }
 
     fn failure(&self, call: Call, error: &wasmtime::Error, store: &Store<State>, milliseconds: u64) -> ScanError {
-        ScanError::of_engine(call, error, store.data().log.last_words(), &self.host.limits, milliseconds)
+        ScanError::of_engine(call, error, store.data().log.last_words(), &self.limits, milliseconds)
     }
 
     /// What the next call may take.
     fn milliseconds_left(&self) -> Result<u64, ScanError> {
-        let Limits { call_milliseconds, scan_milliseconds: milliseconds, .. } = self.host.limits;
+        let Limits { call_milliseconds, scan_milliseconds: milliseconds, .. } = *self.limits;
         match Duration::from_millis(milliseconds).saturating_sub(self.spent).as_millis() {
             0 => Err(ScanError::OutOfTime { milliseconds }),
             left => Ok(call_milliseconds.min(u64::try_from(left).unwrap_or(u64::MAX))),
@@ -237,13 +260,20 @@ fn begin(store: &mut Store<State>, milliseconds: u64) -> Instant {
     now
 }
 
-fn check_scopes(scopes: Vec<String>, most: usize) -> Result<Vec<String>, String> {
+fn check_scopes(scopes: Vec<String>, most: usize, manifest: &Manifest) -> Result<Vec<String>, String> {
     let plain = |c: char| c.is_ascii_graphic();
     if scopes.len() > most {
         return Err(format!("it named {} scopes, more than {most}", scopes.len()));
     }
-    match scopes.iter().find(|scope| scope.is_empty() || scope.len() > MAX_TARGET_BYTES || !scope.chars().all(plain)) {
-        Some(scope) => Err(format!("it named a scope that is none: `{}`", printable(scope, MAX_SHOWN_BYTES))),
+    let is_scope = |scope: &String| (1..=MAX_TARGET_BYTES).contains(&scope.len()) && scope.chars().all(plain);
+    if let Some(scope) = scopes.iter().find(|scope| !is_scope(scope)) {
+        return Err(format!("it named a scope that is none: `{}`", printable(scope, MAX_SHOWN_BYTES)));
+    }
+    match scopes.iter().find(|scope| !manifest.announces(scope)) {
+        Some(scope) => {
+            let scope = printable(scope, MAX_SHOWN_BYTES);
+            Err(format!("it named the scope `{scope}`, which no pattern in `scopes` of its manifest covers"))
+        }
         None => Ok(scopes),
     }
 }

@@ -1,7 +1,7 @@
 //! The applicability world as the host provides it: facts and log, and nothing else.
 
 use crate::facts::Facts;
-use crate::limits::{InstanceMeter, Limits};
+use crate::limits::{ALL_FUEL, InstanceMeter, Limits};
 use crate::log::GuestLog;
 use wasmtime::component::{HasData, Linker};
 use wasmtime::{Engine, Store};
@@ -36,6 +36,11 @@ impl State {
         Self { facts, log, meter: InstanceMeter::new(limits) }
     }
 
+    /// Bytes of linear memory the guest took until now.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.meter.memory_bytes()
+    }
+
     /// A store for a new guest.
     pub(crate) fn into_store(mut self, engine: &Engine, limits: &Limits) -> Store<Self> {
         self.meter = InstanceMeter::new(limits);
@@ -44,6 +49,8 @@ impl State {
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(limits.passed_bytes);
         store.set_max_component_handles(limits.handles);
+        // An error where the engine does not count: then there is nothing to give.
+        let _ = store.set_fuel(ALL_FUEL);
         store
     }
 }

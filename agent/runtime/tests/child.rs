@@ -1,11 +1,31 @@
-//! The compiler's child process, for real: this program starts itself (which is why it brings its own `main`).
+//! What needs a process of its own: the compiler's child, and what the host takes of memory and time while a guest
+//! misbehaves. This program starts itself, which is why it brings its own `main`.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, dead_code)]
 
+#[path = "host/artefacts.rs"]
+mod artefacts;
+#[path = "host/install_stage/mod.rs"]
+mod install_stage;
+
+use artefacts::built;
+use farrier_plugin_hostile::Deed;
 use farrier_protocol::Digest;
-use farrier_runtime::{ArtefactCache, CompileError, Compiler, Limits, Profile, Runtime, compile};
+use farrier_runtime::{
+    ArtefactCache, CompileError, Compiler, Endpoint, Grants, Limits, Profile, Runtime, Scan, compile,
+};
+use install_stage::{Stage, runs_programs};
 use std::ffi::OsString;
-use std::process::ExitCode;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+/// What a host may take beside what the guest has.
+const HOST_BYTES: u64 = 4 << 20;
+/// How much longer than its time a guest may live.
+const LATE: Duration = Duration::from_millis(50);
+/// On a busy machine the clock is late through nobody's fault; in one of so many attempts it is not.
+const ATTEMPTS: usize = 20;
 
 fn main() -> ExitCode {
     match std::env::args().nth(1).as_deref() {
@@ -13,6 +33,7 @@ fn main() -> ExitCode {
         Some("crash") => std::process::abort(),
         Some("babble") => return babble(),
         Some("die halfway") => return die_halfway(),
+        Some("misbehave") => return misbehave(),
         _ => {}
     }
     for profile in Profile::ALL {
@@ -23,6 +44,9 @@ fn main() -> ExitCode {
     a_child_that_babbles_is_cut_off();
     half_an_artefact_is_none();
     a_program_that_is_not_there_is_an_error();
+    no_guest_makes_the_host_take_more_than_its_memory();
+    a_guest_that_never_returns_is_ended_in_time();
+    a_guest_is_ended_in_time_while_its_program_runs();
     ExitCode::SUCCESS
 }
 
@@ -95,4 +119,108 @@ fn half_an_artefact_is_none() {
 fn a_program_that_is_not_there_is_an_error() {
     let missing = Compiler::Child { program: "/nonexistent/farrier".into(), arguments: Vec::new() };
     assert_eq!(refusal(&missing, Profile::Native, b""), "the compiler's process failed to start");
+}
+
+/// Two rules behind their lengths.
+const RULES: &[u8] = b"\x01\0a\x02\0bc";
+
+/// A runtime and the hostile guest on an endpoint of its own, which is told what to do. What is compiled is compiled
+/// elsewhere.
+fn hostile(root: &Path, limits: &Limits) -> impl FnMut(&str) -> Scan + use<> {
+    let cache = ArtefactCache::open(root.join("artefacts"), [1; 32]).unwrap();
+    let runtime = Runtime::new(Profile::Native, limits.clone()).unwrap();
+    let plugin = runtime.load(&built("hostile"), &cache, &child("compile")).unwrap();
+    std::fs::create_dir_all(root.join("etc")).unwrap();
+    let endpoint = Endpoint::open(root).unwrap();
+    let order_file = root.join("etc/hostile");
+    move |order| {
+        std::fs::write(&order_file, order).unwrap();
+        let lists = ["/etc/hostile", "disk-space"];
+        plugin.scan(&endpoint, Grants::new(plugin.manifest(), lists, lists).unwrap())
+    }
+}
+
+/// Asks everything; what becomes of it is tested elsewhere.
+fn ask(scan: &mut Scan) {
+    let _ = scan.scopes();
+    let _ = scan.evaluate(RULES, 2);
+    let _ = scan.explain(b"a");
+}
+
+/// The child's side: an honest scan, then one that is not. Prints the most memory that was used after each.
+fn misbehave() -> ExitCode {
+    let (root, order) = (std::env::args().nth(2).unwrap(), std::env::args().nth(3).unwrap());
+    let limits = Limits { call_milliseconds: 300, scan_milliseconds: 3_000, ..Limits::default() };
+    let mut told = hostile(Path::new(&root), &limits);
+    ask(&mut told("nothing"));
+    let before = most_memory_bytes();
+    ask(&mut told(&order));
+    println!("{before} {}", most_memory_bytes());
+    ExitCode::SUCCESS
+}
+
+fn most_memory_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+fn no_guest_makes_the_host_take_more_than_its_memory() {
+    let root = tempfile::tempdir().unwrap();
+    let cap = Limits::default().memory_bytes as u64;
+    let mut most = 0;
+    for deed in Deed::ALL {
+        for phase in deed.phases() {
+            let order = format!("{}:{}", phase.as_str(), deed.as_str());
+            let program = std::env::current_exe().unwrap();
+            let told = Command::new(program).arg("misbehave").arg(root.path()).arg(&order).output().unwrap();
+            let text = String::from_utf8_lossy(&told.stdout).into_owned();
+            let (before, after) = text.trim().split_once(' ').unwrap_or_else(|| panic!("{order}: {told:?}"));
+            let taken = after.parse::<u64>().unwrap() - before.parse::<u64>().unwrap();
+            assert!(taken <= cap + HOST_BYTES, "{order}: {taken} bytes");
+            most = most.max(taken);
+        }
+    }
+    // It was measured: one of them took all it could get.
+    assert!(most > cap / 2, "{most}");
+}
+
+/// Whether something takes its time and no more, in one of several attempts.
+fn in_time(time: Duration, mut attempt: impl FnMut()) {
+    let mut took = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let begin = Instant::now();
+        attempt();
+        took.push(begin.elapsed());
+        if took.iter().any(|took| *took <= time + LATE) {
+            return;
+        }
+    }
+    panic!("{time:?} were {took:?}");
+}
+
+fn a_guest_that_never_returns_is_ended_in_time() {
+    let root = tempfile::tempdir().unwrap();
+    let milliseconds = 100;
+    let mut told = hostile(root.path(), &Limits { call_milliseconds: milliseconds, ..Limits::default() });
+    for order in ["evaluate:loop", "evaluate:query-forever"] {
+        in_time(Duration::from_millis(milliseconds), || {
+            assert!(told(order).evaluate(RULES, 2).unwrap_err().is_trap());
+        });
+    }
+}
+
+fn a_guest_is_ended_in_time_while_its_program_runs() {
+    if !runs_programs() {
+        return;
+    }
+    let max_run = Duration::from_secs(1);
+    for order in ["sleepy-program", "stubborn-program"] {
+        let stage = Stage::new(Profile::Native, &Limits::default(), order);
+        let mut installation = stage.open(max_run);
+        in_time(max_run, || {
+            let error = stage.install(&mut installation).unwrap_err();
+            assert_eq!(error.to_string(), "the program was killed");
+        });
+    }
 }

@@ -3,7 +3,7 @@
 use crate::order::Deed;
 use alloc::{string::String, vec, vec::Vec};
 use core::hint;
-use farrier_plugin_sdk::{Command, Error, Host, RestartKind, log};
+use farrier_plugin_sdk::{Command, Error, Exit, Host, RestartSubject, log};
 
 /// Changes that no limit allows.
 pub const HUGE_COUNT: usize = 20_000;
@@ -28,9 +28,9 @@ pub fn commit(deed: Option<Deed>, host: Option<&dyn Host>) -> Result<(), Error> 
         (Some(Deed::ProgressFlood), Some(host)) => (0..FLOOD_LINES).for_each(|_| host.report("one of many lines")),
         (Some(Deed::RestartFlood), Some(host)) => {
             (0..FLOOD_LINES).for_each(|number| {
-                host.request_restart(RestartKind::Service, &alloc::format!("{number}.service"));
+                host.request_restart(RestartSubject::Service(alloc::format!("{number}.service")), "one of many");
             });
-            host.request_restart(RestartKind::Machine, "the last one");
+            host.request_restart(RestartSubject::Machine, "the last one");
         }
         (Some(Deed::PauseForever), Some(host)) => loop {
             host.pause(u32::MAX)?;
@@ -40,9 +40,16 @@ pub fn commit(deed: Option<Deed>, host: Option<&dyn Host>) -> Result<(), Error> 
             let _ = host.pause(u32::MAX);
         },
         (Some(Deed::SleepyProgram), Some(host)) => {
-            let exit = host.run(&Command::new("/bin/sleep").argument("600"))?;
-            let verdict = if exit.timed_out { "the program was killed" } else { "the program was not killed" };
-            return Err(Error::Other(verdict.into()));
+            return Err(fate(&host.run(&Command::new("/bin/sleep").argument("600"))?));
+        }
+        (Some(Deed::StubbornProgram), Some(host)) => {
+            return Err(fate(&host.run(&Command::new("/bin/sh").argument("/bin/stubborn"))?));
+        }
+        (Some(Deed::LeaveBehind), Some(host)) => {
+            host.run(&Command::new("/bin/sh").argument("/bin/leave-behind"))?;
+            loop {
+                hint::spin_loop();
+            }
         }
         (Some(Deed::OutputFlood), Some(host)) => {
             let exit = host.run(&Command::new("/bin/yes"))?;
@@ -56,6 +63,12 @@ pub fn commit(deed: Option<Deed>, host: Option<&dyn Host>) -> Result<(), Error> 
         _ => {}
     }
     Ok(())
+}
+
+/// What became of a program that should have been killed.
+fn fate(exit: &Exit) -> Error {
+    let verdict = if exit.timed_out { "the program was killed" } else { "the program was not killed" };
+    Error::Other(verdict.into())
 }
 
 /// Takes memory, and touches it, until there is none.

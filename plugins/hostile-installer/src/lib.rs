@@ -13,14 +13,16 @@ mod order;
 
 use alloc::{format, string::String, vec, vec::Vec};
 use farrier_plugin_sdk::{
-    Blob, Change, Command, Entry, Error, Facts, Host, Installer, Options, Outcome, RestartKind, Selection, Update,
+    Blob, Change, Command, Error, Facts, Host, Installer, Options, Outcome, RestartSubject, Selection, Update,
 };
 pub use order::{Deed, Order, Phase};
 
 /// Where contents are put.
 pub const FOLDER: &str = "/opt/hostile";
-/// What is replaced by the deed `replace-status`.
-pub const STATUS: &str = "/var/lib/dpkg/status";
+/// The folder of what is replaced by the deed `replace-status`, which has this name in it.
+const STATUS: [&str; 2] = ["/var/lib/dpkg", "status"];
+/// Milliseconds a program gets that would take ten minutes.
+const SHORT_MILLISECONDS: u32 = 50;
 
 /// The guest.
 pub struct HostileInstaller;
@@ -28,18 +30,20 @@ pub struct HostileInstaller;
 farrier_plugin_sdk::export_installer!(HostileInstaller);
 
 impl Installer for HostileInstaller {
-    fn select(facts: &dyn Facts, update: &Update) -> Result<Selection, Error> {
-        let mut selection = Selection { contents: all(&update.contents), previous: all(&update.previous) };
+    type Instructions<'a> = ();
+
+    fn select(facts: &dyn Facts, update: &Update, (): &()) -> Result<Selection, Error> {
+        let mut selection = Selection::everything(update);
         match Order::read(facts)?.deed_in(Phase::Select) {
             Some(Deed::SelectNothing) => selection.contents.clear(),
             Some(Deed::SelectTooMuch) => selection.contents.push(u32::MAX),
-            Some(Deed::SelectTwice) => selection.contents.extend(all(&update.contents)),
+            Some(Deed::SelectTwice) => selection.contents.extend(Selection::everything(update).contents),
             deed => deeds::commit(deed, None)?,
         }
         Ok(selection)
     }
 
-    fn plan(host: &dyn Host, _: &Update, contents: &[Blob<'_>], _: &Options) -> Result<Vec<Change>, Error> {
+    fn plan(host: &dyn Host, _: &Update, (): &(), contents: &[Blob<'_>], _: &Options) -> Result<Vec<Change>, Error> {
         let change = |subject: String| Change { subject, action: "install".into(), detail: "as it is".into() };
         match Order::read(host)?.deed_in(Phase::Plan) {
             Some(Deed::HugePlan) => return Ok(vec![change("again".into()); deeds::HUGE_COUNT]),
@@ -48,17 +52,17 @@ impl Installer for HostileInstaller {
         Ok(contents.iter().map(|blob| change(blob.label())).collect())
     }
 
-    fn install(host: &dyn Host, _: &Update, contents: &[Blob<'_>], _: &Options) -> Result<Outcome, Error> {
+    fn install(host: &dyn Host, _: &Update, (): &(), contents: &[Blob<'_>], _: &Options) -> Result<Outcome, Error> {
         work(host, Order::read(host)?.deed_in(Phase::Install), contents)
     }
 
-    fn roll_back(host: &dyn Host, _: &Update, previous: &[Blob<'_>]) -> Result<Outcome, Error> {
+    fn finish(host: &dyn Host, _: &Update, (): &()) -> Result<Outcome, Error> {
+        work(host, Order::read(host)?.deed_in(Phase::Finish), &[])
+    }
+
+    fn roll_back(host: &dyn Host, _: &Update, (): &(), previous: &[Blob<'_>]) -> Result<Outcome, Error> {
         work(host, Order::read(host)?.deed_in(Phase::RollBack), previous)
     }
-}
-
-fn all(entries: &[Entry]) -> Vec<u32> {
-    (0..entries.len()).filter_map(|position| u32::try_from(position).ok()).collect()
 }
 
 /// Does its honest work, and the deed.
@@ -66,8 +70,9 @@ fn work(host: &dyn Host, deed: Option<Deed>, contents: &[Blob<'_>]) -> Result<Ou
     let mut notes = Vec::new();
     match deed {
         Some(Deed::ReplaceStatus) => {
+            let [folder, name] = STATUS;
             for blob in contents {
-                host.replace_file_with_blob(STATUS, blob, 0o644)?;
+                host.folder(folder)?.replace_with_blob(name, blob, 0o644)?;
             }
             return Ok(Outcome { notes });
         }
@@ -76,8 +81,9 @@ fn work(host: &dyn Host, deed: Option<Deed>, contents: &[Blob<'_>]) -> Result<Ou
             deeds::trap();
         }
         Some(Deed::AskForRestarts) => {
-            host.request_restart(RestartKind::Service, "hostile.service");
-            host.request_restart(RestartKind::Machine, "it was told to");
+            host.request_restart(RestartSubject::Service("hostile.service".into()), "its files are new");
+            host.request_restart(RestartSubject::Machine, "it was told to");
+            host.request_restart(RestartSubject::Other("the shift".into()), "it begins anew");
         }
         Some(Deed::RunPrograms) => {
             for command in [
@@ -89,6 +95,11 @@ fn work(host: &dyn Host, deed: Option<Deed>, contents: &[Blob<'_>]) -> Result<Ou
                 notes.push(format!("{:?}: {}{}", exit.status, exit.output, exit.error_output));
             }
         }
+        Some(Deed::TimedProgram) => {
+            let exit = host.run(&Command::new("/bin/sleep").argument("600").time_limit(SHORT_MILLISECONDS))?;
+            notes.push(format!("{:?}, timed out: {}", exit.status, exit.timed_out));
+        }
+        Some(Deed::TargetEdges) => attempts::write_at_edges(host, contents)?,
         Some(Deed::HugeNotes) => notes = vec!["a note".into(); deeds::HUGE_NOTES],
         Some(deed) if attempts::of(deed, contents).is_some() => notes.push(attempts::make(host, deed, contents)?),
         deed => deeds::commit(deed, Some(host))?,
@@ -99,7 +110,10 @@ fn work(host: &dyn Host, deed: Option<Deed>, contents: &[Blob<'_>]) -> Result<Ou
 
 /// Puts each content where it belongs, and reads it on the way.
 fn put(host: &dyn Host, contents: &[Blob<'_>]) -> Result<(), Error> {
-    host.make_folder(FOLDER, 0o755)?;
+    if let Some((above, name)) = FOLDER.rsplit_once('/') {
+        host.folder(above)?.make_folder(name, 0o755)?;
+    }
+    let folder = host.folder(FOLDER)?;
     for blob in contents {
         let label = blob.label();
         host.report(&format!("Putting {label}"));
@@ -107,7 +121,7 @@ fn put(host: &dyn Host, contents: &[Blob<'_>]) -> Result<(), Error> {
         while offset < length {
             offset += blob.read(offset, u32::MAX)?.len() as u64;
         }
-        host.replace_file_with_blob(&format!("{FOLDER}/{label}"), blob, 0o644)?;
+        folder.replace_with_blob(&label, blob, 0o644)?;
     }
     Ok(())
 }

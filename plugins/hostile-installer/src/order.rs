@@ -14,6 +14,8 @@ pub enum Phase {
     Plan,
     /// `install`
     Install,
+    /// `finish`
+    Finish,
     /// `roll-back`
     RollBack,
 }
@@ -63,12 +65,26 @@ pub enum Deed {
     NeverGiveUp,
     /// Run a program that sleeps for ten minutes.
     SleepyProgram,
+    /// Run a program that sleeps for ten minutes, with a time limit, then be honest.
+    TimedProgram,
+    /// Run a program that does not end when it is asked to.
+    StubbornProgram,
+    /// Run a program that leaves another one running, then never return.
+    LeaveBehind,
     /// Run a program that writes without end.
     OutputFlood,
     /// Pass 8 MiB of input.
     HugeInput,
     /// Try to change files outside the grants, by every call that takes a path.
     EscapePath,
+    /// Try to move folders whose content is not granted.
+    MoveTree,
+    /// Try to open for writing what is no file of its own.
+    OpenSpecial,
+    /// Write and read at offsets that no file has, then be honest.
+    TargetEdges,
+    /// Open folders and files without end.
+    OpenFlood,
     /// Write below a name that somebody else makes a folder and a link by turns.
     RaceForLink,
     /// Try to make files that run as somebody else.
@@ -92,7 +108,7 @@ pub struct Order {
 
 impl Phase {
     /// All phases.
-    pub const ALL: [Self; 4] = [Self::Select, Self::Plan, Self::Install, Self::RollBack];
+    pub const ALL: [Self; 5] = [Self::Select, Self::Plan, Self::Install, Self::Finish, Self::RollBack];
 
     /// Its word.
     #[must_use]
@@ -101,6 +117,7 @@ impl Phase {
             Self::Select => "select",
             Self::Plan => "plan",
             Self::Install => "install",
+            Self::Finish => "finish",
             Self::RollBack => "roll-back",
         }
     }
@@ -108,7 +125,7 @@ impl Phase {
 
 impl Deed {
     /// All deeds.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 37] = [
         Self::Nothing,
         Self::ReplaceStatus,
         Self::AskForRestarts,
@@ -130,9 +147,16 @@ impl Deed {
         Self::PauseForever,
         Self::NeverGiveUp,
         Self::SleepyProgram,
+        Self::TimedProgram,
+        Self::StubbornProgram,
+        Self::LeaveBehind,
         Self::OutputFlood,
         Self::HugeInput,
         Self::EscapePath,
+        Self::MoveTree,
+        Self::OpenSpecial,
+        Self::TargetEdges,
+        Self::OpenFlood,
         Self::RaceForLink,
         Self::SpecialModes,
         Self::UngrantedProgram,
@@ -166,9 +190,16 @@ impl Deed {
             Self::PauseForever => "pause-forever",
             Self::NeverGiveUp => "never-give-up",
             Self::SleepyProgram => "sleepy-program",
+            Self::TimedProgram => "timed-program",
+            Self::StubbornProgram => "stubborn-program",
+            Self::LeaveBehind => "leave-behind",
             Self::OutputFlood => "output-flood",
             Self::HugeInput => "huge-input",
             Self::EscapePath => "escape-path",
+            Self::MoveTree => "move-tree",
+            Self::OpenSpecial => "open-special",
+            Self::TargetEdges => "target-edges",
+            Self::OpenFlood => "open-flood",
             Self::RaceForLink => "race-for-link",
             Self::SpecialModes => "special-modes",
             Self::UngrantedProgram => "ungranted-program",
@@ -190,26 +221,33 @@ impl Deed {
             | Self::Trap
             | Self::Panic
             | Self::MemoryBomb
-            | Self::LogFlood => &[Phase::Install, Phase::Select, Phase::Plan, Phase::RollBack],
+            | Self::LogFlood => &[Phase::Install, Phase::Select, Phase::Plan, Phase::Finish, Phase::RollBack],
             Self::PauseForever
             | Self::NeverGiveUp
             | Self::SleepyProgram
+            | Self::StubbornProgram
+            | Self::LeaveBehind
             | Self::OutputFlood
             | Self::HugeInput
             | Self::ProgressFlood
-            | Self::RestartFlood => &[Phase::Install, Phase::Plan, Phase::RollBack],
+            | Self::RestartFlood => &[Phase::Install, Phase::Plan, Phase::Finish, Phase::RollBack],
             Self::ReplaceStatus
             | Self::AskForRestarts
             | Self::RunPrograms
             | Self::HugeNotes
             | Self::TrapHalfWay
+            | Self::TimedProgram
             | Self::EscapePath
+            | Self::MoveTree
+            | Self::OpenSpecial
+            | Self::TargetEdges
+            | Self::OpenFlood
             | Self::RaceForLink
             | Self::SpecialModes
             | Self::UngrantedProgram
             | Self::InjectArguments
             | Self::InjectVariables
-            | Self::InjectInput => &[Phase::Install, Phase::RollBack],
+            | Self::InjectInput => &[Phase::Install, Phase::Finish, Phase::RollBack],
         }
     }
 }

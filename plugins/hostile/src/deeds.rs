@@ -1,6 +1,6 @@
 //! The deeds that are the same in every phase.
 
-use crate::order::Deed;
+use crate::{attempts, order::Deed};
 use alloc::{string::String, vec, vec::Vec};
 use core::{hint, mem};
 use farrier_plugin_sdk::{Error, Facts, log};
@@ -20,7 +20,7 @@ pub fn huge_text() -> String {
 }
 
 /// Does the deed. Returns only from what an agent survives without stopping the guest.
-pub fn commit(deed: Option<Deed>, facts: Option<&dyn Facts>) -> Result<(), Error> {
+pub fn commit(deed: Option<Deed>, facts: &dyn Facts) -> Result<(), Error> {
     match deed {
         Some(Deed::Loop) => loop {
             hint::spin_loop();
@@ -32,16 +32,22 @@ pub fn commit(deed: Option<Deed>, facts: Option<&dyn Facts>) -> Result<(), Error
         Some(Deed::Trap) => trap(),
         Some(Deed::Panic) => panic!("panicking as told"),
         Some(Deed::LogFlood) => (0..FLOOD_LINES).for_each(|_| log::info("one of a million lines")),
-        Some(Deed::ReadForever) => {
-            while let Some(facts) = facts {
-                facts.read_file("/etc/hostile")?;
-            }
-        }
-        Some(Deed::ResourceFlood) => {
-            while let Some(facts) = facts {
-                mem::forget(facts.open_file("/etc/hostile")?);
-            }
-        }
+        Some(Deed::ReadForever) => loop {
+            facts.read_file("/etc/hostile")?;
+        },
+        Some(Deed::ResourceFlood) => loop {
+            mem::forget(facts.open_file("/etc/hostile")?);
+        },
+        Some(Deed::DigestForever) => loop {
+            facts.digest("/etc/hostile")?;
+        },
+        Some(Deed::QueryForever) => loop {
+            facts.query("disk-space", "/")?;
+        },
+        Some(Deed::LookAround) => attempts::look_around(facts)?,
+        Some(Deed::ReadAtEdges) => attempts::read_at_edges(facts)?,
+        Some(Deed::HugePath) => drop(facts.stat(&huge_text())?),
+        Some(Deed::OtherScope) => {}
         Some(Deed::Nothing | Deed::WrongCount | Deed::HugeExplanation | Deed::HugeAnswer) | None => {}
     }
     Ok(())

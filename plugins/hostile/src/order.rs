@@ -45,6 +45,18 @@ pub enum Deed {
     ReadForever,
     /// Open the same file again and again and never close it.
     ResourceFlood,
+    /// Have the same file hashed again and again.
+    DigestForever,
+    /// Ask for the same fact again and again.
+    QueryForever,
+    /// Try to learn of what is not granted, by every call that takes a path or a name.
+    LookAround,
+    /// Read at offsets and in sizes that no file has, then be honest.
+    ReadAtEdges,
+    /// Pass a path of 8 MiB.
+    HugePath,
+    /// Name a scope that the manifest does not announce.
+    OtherScope,
 }
 
 /// An order: a deed, and the phase to do it in.
@@ -72,7 +84,7 @@ impl Phase {
 
 impl Deed {
     /// All deeds.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 18] = [
         Self::Nothing,
         Self::Loop,
         Self::Recursion,
@@ -85,6 +97,12 @@ impl Deed {
         Self::LogFlood,
         Self::ReadForever,
         Self::ResourceFlood,
+        Self::DigestForever,
+        Self::QueryForever,
+        Self::LookAround,
+        Self::ReadAtEdges,
+        Self::HugePath,
+        Self::OtherScope,
     ];
 
     /// Its word.
@@ -103,6 +121,12 @@ impl Deed {
             Self::LogFlood => "log-flood",
             Self::ReadForever => "read-forever",
             Self::ResourceFlood => "resource-flood",
+            Self::DigestForever => "digest-forever",
+            Self::QueryForever => "query-forever",
+            Self::LookAround => "look-around",
+            Self::ReadAtEdges => "read-at-edges",
+            Self::HugePath => "huge-path",
+            Self::OtherScope => "other-scope",
         }
     }
 
@@ -112,7 +136,9 @@ impl Deed {
         match self {
             Self::WrongCount => &[Phase::Evaluate],
             Self::HugeExplanation => &[Phase::Explain],
-            Self::ReadForever | Self::ResourceFlood => &[Phase::Open, Phase::Scopes],
+            Self::OtherScope => &[Phase::Scopes],
+            // Where it has the facts in hand; what it keeps of them is the same everywhere.
+            Self::ReadForever | Self::ResourceFlood | Self::ReadAtEdges => &[Phase::Open, Phase::Scopes],
             _ => &[Phase::Evaluate, Phase::Scopes, Phase::Open, Phase::Explain],
         }
     }

@@ -77,5 +77,5 @@
       (result (result (list $finding) (error $error)))
       (canon lift (core func $main "explain") (memory $memory) (realloc $realloc))))
   (instance $compliance (instantiate $Compliance))
-  (export "farrier:policy/compliance@0.1.0" (instance $compliance))
-  (@custom "farrier-manifest" "{\22name\22:\22many-memories\22,\22version\22:\220.1.0\22,\22description\22:\22Hostile.\22,\22license\22:\22Apache-2.0\22,\22wit\22:\220.1.0\22,\22world\22:\22applicability\22,\22read\22:[]}"))
+  (export "farrier:policy/compliance@1.0.0" (instance $compliance))
+  (@custom "farrier-manifest" "{\22name\22:\22many-memories\22,\22version\22:\220.1.0\22,\22description\22:\22Hostile.\22,\22license\22:\22Apache-2.0\22,\22wit\22:\221.0.0\22,\22world\22:\22applicability\22,\22scopes\22:[\22hostile/test/any\22]}"))

@@ -6,11 +6,12 @@ mod program;
 mod run;
 
 pub use file::Grants;
-pub(crate) use file::{normalize, parse_glob};
-pub(crate) use program::Call;
+pub(crate) use file::{is_fact, normalize, parse_glob};
+pub(crate) use program::{Call, matches_part};
 pub use program::{RunGrant, RunGrantError};
 pub use run::RunGrants;
 
+use crate::manifest::{Manifest, Request};
 use farrier_protocol::assignment::{AssignedInstaller, Name};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,12 +23,20 @@ const MAX_LOGGED_DENIALS: usize = 32;
 /// What somebody lets an installer plugin do: the site, or the client's own configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GrantLists {
-    /// The files it may read: globs over the endpoint's root.
+    /// What it may read: globs over the endpoint's root, and names of facts.
     pub read: Vec<String>,
     /// The files it may write: globs over the endpoint's root.
     pub write: Vec<String>,
     /// The programs it may run, see [`RunGrant`].
     pub run: Vec<String>,
+}
+
+impl From<&Manifest> for GrantLists {
+    /// What a plugin asks for.
+    fn from(manifest: &Manifest) -> Self {
+        let grants = |requests: &[Request]| requests.iter().map(|request| request.grant.clone()).collect();
+        Self { read: grants(&manifest.read), write: grants(&manifest.write), run: grants(&manifest.run) }
+    }
 }
 
 impl From<&AssignedInstaller> for GrantLists {
@@ -116,10 +125,12 @@ struct Three<T> {
 
 impl<T> Three<T> {
     /// The three lists, each as `parse` reads it.
-    fn new<A, B>(
+    fn new<'a, A, B>(
         access: Access,
         plugin: &str,
-        (asked, approved, allowed): (&[String], A, B),
+        asked: impl Iterator<Item = &'a String>,
+        approved: A,
+        allowed: B,
         parse: impl Fn(&mut dyn Iterator<Item = String>) -> Result<T, String>,
     ) -> Result<Self, GrantError>
     where
@@ -132,7 +143,7 @@ impl<T> Three<T> {
         Ok(Self {
             access,
             plugin: plugin.to_owned(),
-            asked: read("its manifest asks for", &mut asked.iter().cloned())?,
+            asked: read("its manifest asks for", &mut asked.cloned())?,
             approved: read("the site approves", &mut approved.into_iter().map(|line| line.as_ref().to_owned()))?,
             allowed: read(
                 "the agent's configuration allows",
@@ -144,13 +155,18 @@ impl<T> Three<T> {
 
     /// Whether all three cover it; the first that does not is named. `what` is the line that would cover it.
     fn check(&self, what: &str, covers: impl Fn(&T) -> bool) -> Result<(), Denial> {
+        self.check_by(what, what, covers)
+    }
+
+    /// The same where another line would cover it.
+    fn check_by(&self, what: &str, line: &str, covers: impl Fn(&T) -> bool) -> Result<(), Denial> {
         let (plugin, list, things) = (&self.plugin, self.access.list(), self.access.things());
         let remedy = if !covers(&self.asked) {
-            format!("plugin `{plugin}` does not ask for it: add \"{what}\" to `{list}` in its plugin.toml")
+            format!("plugin `{plugin}` does not ask for it: add \"{line}\" to `{list}` in its plugin.toml")
         } else if !covers(&self.approved) {
-            format!("the site did not approve it: approve \"{what}\" among the {things} plugin `{plugin}` may {list}")
+            format!("the site did not approve it: approve \"{line}\" among the {things} plugin `{plugin}` may {list}")
         } else if !covers(&self.allowed) {
-            format!("this client does not allow it: add \"{what}\" to `{list}` under [plugins] in agent.toml")
+            format!("this client does not allow it: add \"{line}\" to `{list}` under [plugins] in agent.toml")
         } else {
             return Ok(());
         };
@@ -159,7 +175,12 @@ impl<T> Three<T> {
 
     /// As [`Three::check`], and logs each denial once.
     fn check_logged(&self, what: &str, covers: impl Fn(&T) -> bool) -> Result<(), Denial> {
-        let checked = self.check(what, covers);
+        self.check_logged_by(what, what, covers)
+    }
+
+    /// The same where another line would cover it.
+    fn check_logged_by(&self, what: &str, line: &str, covers: impl Fn(&T) -> bool) -> Result<(), Denial> {
+        let checked = self.check_by(what, line, covers);
         if let Err(denial) = &checked {
             let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
             if logged.len() < MAX_LOGGED_DENIALS && logged.insert(what.to_owned()) {

@@ -126,6 +126,12 @@ impl RunGrant {
         Ok(())
     }
 
+    /// The program's path.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
     /// Whether it covers this command, as a whole.
     pub(crate) fn covers(&self, call: &Call<'_>) -> bool {
         self.program == call.program
@@ -198,7 +204,7 @@ fn matches_parts(pattern: &str, text: &str) -> bool {
 }
 
 /// Whether the text is the pattern with something for each `*`.
-fn matches_part(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches_part(pattern: &str, text: &str) -> bool {
     let Some((first, pattern)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut rest) = text.strip_prefix(first) else { return false };
     let (middle, last) = pattern.rsplit_once('*').map_or((None, pattern), |(middle, last)| (Some(middle), last));

@@ -10,7 +10,14 @@ const MAX_SHOWN_BYTES: usize = 256;
 /// The programs a plugin may run: asked by its manifest ∩ approved by the site ∩ allowed by the client's own config. A
 /// command has to match a [`RunGrant`] in each of the three lists.
 #[derive(Debug, Clone)]
-pub struct RunGrants(Three<Vec<RunGrant>>);
+pub struct RunGrants(Three<Vec<Line>>);
+
+/// A grant, and the line that it was read from.
+#[derive(Debug, Clone)]
+struct Line {
+    text: String,
+    grant: RunGrant,
+}
 
 impl RunGrants {
     /// What `manifest` asks for, limited to what the site approved and to what this client allows.
@@ -22,19 +29,30 @@ impl RunGrants {
         A: IntoIterator<Item: AsRef<str>>,
         B: IntoIterator<Item: AsRef<str>>,
     {
-        Three::new(Access::Run, &manifest.name, (&manifest.run, approved, allowed), parse).map(Self)
+        let asked = manifest.run.iter().map(|request| &request.grant);
+        Three::new(Access::Run, &manifest.name, asked, approved, allowed, parse).map(Self)
+    }
+
+    /// Whether some use of this program is covered, and logs each denial once, with the first line that the plugin asks
+    /// for.
+    pub(crate) fn check_program(&self, program: &str) -> Result<(), Denial> {
+        let what = printable(program, MAX_SHOWN_BYTES);
+        let asked = self.0.asked.iter().find(|line| line.grant.program() == program);
+        let line = asked.map_or(what.as_str(), |line| line.text.as_str());
+        self.0.check_logged_by(&what, line, |lines| lines.iter().any(|line| line.grant.program() == program))
     }
 
     /// Whether this command is covered, and logs each denial once.
     pub(crate) fn check_logged(&self, call: &Call<'_>) -> Result<(), Denial> {
         let line = printable(&call.to_string(), MAX_SHOWN_BYTES);
-        self.0.check_logged(&line, |grants| grants.iter().any(|grant| grant.covers(call)))
+        self.0.check_logged(&line, |lines| lines.iter().any(|line| line.grant.covers(call)))
     }
 }
 
-fn parse(lines: &mut dyn Iterator<Item = String>) -> Result<Vec<RunGrant>, String> {
-    let grant = |line: String| {
-        RunGrant::parse(&line).map_err(|error| format!("`{}` is no grant: {error}", line.escape_default()))
+fn parse(lines: &mut dyn Iterator<Item = String>) -> Result<Vec<Line>, String> {
+    let grant = |text: String| match RunGrant::parse(&text) {
+        Ok(grant) => Ok(Line { text, grant }),
+        Err(error) => Err(format!("`{}` is no grant: {error}", text.escape_default())),
     };
     lines.map(grant).collect()
 }
@@ -42,6 +60,7 @@ fn parse(lines: &mut dyn Iterator<Item = String>) -> Result<Vec<RunGrant>, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::Request;
 
     const INSTALL: &str = "/usr/bin/dpkg --install {blob}...";
 
@@ -50,7 +69,7 @@ mod tests {
     }
 
     fn remedy(asked: &[&str], approved: &[&str], allowed: &[&str], call: &Call<'_>) -> Option<String> {
-        let run = asked.iter().map(|line| (*line).to_owned()).collect();
+        let run = Request::all(asked);
         let grants = RunGrants::new(&Manifest { run, ..Manifest::sample() }, approved, allowed).unwrap();
         grants.check_logged(call).err().map(|denial| denial.remedy)
     }
@@ -77,6 +96,20 @@ mod tests {
             let remedy = remedy(lists[0], lists[1], lists[2], &call(&arguments)).unwrap();
             assert!(remedy.contains(place) && remedy.contains(INSTALL), "{remedy}");
         }
+    }
+
+    #[test]
+    fn a_program_is_opened_if_some_use_of_it_is_granted() {
+        let grants = |allowed: &[&str]| {
+            let manifest = Manifest { run: Request::all(&[INSTALL]), ..Manifest::sample() };
+            RunGrants::new(&manifest, ["/usr/bin/dpkg *"], allowed).unwrap()
+        };
+        assert_eq!(grants(&["/usr/bin/dpkg"]).check_program("/usr/bin/dpkg"), Ok(()));
+        let denial = grants(&[]).check_program("/usr/bin/dpkg").unwrap_err();
+        assert_eq!(denial.what, "/usr/bin/dpkg");
+        assert!(denial.remedy.contains(&format!("add \"{INSTALL}\" to `run` under")), "{}", denial.remedy);
+        let denial = grants(&[]).check_program("/bin/sh").unwrap_err();
+        assert!(denial.remedy.contains("add \"/bin/sh\" to `run` in its plugin.toml"), "{}", denial.remedy);
     }
 
     #[test]

@@ -45,8 +45,13 @@ mod tests {
     use super::*;
 
     fn select(contents: &[u32], previous: &[u32]) -> Result<Selection, String> {
-        let entry = Entry { label: "a".to_owned(), length: 1 };
-        let update = Update { name: "u".to_owned(), contents: vec![entry.clone(); 3], previous: vec![entry] };
+        let entry = Entry { label: "a".to_owned(), digest: farrier_protocol::Digest([0; 32]), length: 1 };
+        let update = Update {
+            name: "u".to_owned(),
+            instructions: Vec::new(),
+            contents: vec![entry.clone(); 3],
+            previous: vec![entry],
+        };
         selection(wire::Selection { contents: contents.to_vec(), previous: previous.to_vec() }, &update)
     }
 

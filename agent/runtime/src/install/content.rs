@@ -85,21 +85,44 @@ impl Content {
         &self.0.label
     }
 
-    /// Its bytes from `offset` on, at most `most`.
-    fn read(&self, offset: u64, most: usize) -> Result<Vec<u8>, ContentError> {
-        let rest = self.0.length.saturating_sub(offset);
-        let mut left = usize::try_from(rest).unwrap_or(usize::MAX).min(most);
-        let mut bytes = Vec::with_capacity(left);
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-        let (mut index, mut begin) = (offset / BLOCK_BYTES, offset % BLOCK_BYTES);
+    /// Bytes of it, as the policy has them.
+    pub(super) fn length(&self) -> u64 {
+        self.0.length
+    }
+
+    /// Hands over this part, piece by piece, each of which was hashed. The part has to be inside.
+    pub(super) fn pass_on_part<E: From<ContentError>>(
+        &self,
+        start: u64,
+        length: u64,
+        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut left = length;
+        let block_bytes = BLOCK_BYTES as u64;
+        let altered = || ContentError::altered(self.label());
+        let mut index = usize::try_from(start / block_bytes).map_err(|_| altered())?;
+        let mut begin = usize::try_from(start % block_bytes).map_err(|_| altered())?;
         while left > 0 {
             let block = self.block(index)?;
             let piece = block.get(begin..).unwrap_or_default();
-            let piece = &piece[..piece.len().min(left)];
-            bytes.extend_from_slice(piece);
-            left -= piece.len();
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
+            let piece = piece.get(..most).filter(|piece| !piece.is_empty()).ok_or_else(altered)?;
+            take(piece)?;
+            left -= piece.len() as u64;
             (index, begin) = (index + 1, 0);
         }
+        Ok(())
+    }
+
+    /// Its bytes from `offset` on, at most `most`.
+    fn read(&self, offset: u64, most: usize) -> Result<Vec<u8>, ContentError> {
+        let rest = self.0.length.saturating_sub(offset);
+        let length = usize::try_from(rest).unwrap_or(usize::MAX).min(most);
+        let mut bytes = Vec::with_capacity(length);
+        self.pass_on_part(offset, length as u64, |piece| {
+            bytes.extend_from_slice(piece);
+            Ok::<_, ContentError>(())
+        })?;
         Ok(bytes)
     }
 

@@ -1,9 +1,9 @@
 //! Why a call into an installer has no answer, in words.
 
 use super::content::ContentError;
-use super::time::TimeIsUp;
 use crate::failure::{Ending, refusal};
 use crate::limits::{LimitExceeded, Limits};
+use crate::reader::{Blocked, TimeIsUp};
 use crate::text::printable;
 use crate::world::types;
 use std::fmt;
@@ -19,6 +19,8 @@ pub enum InstallCall {
     Plan,
     /// `install`.
     Install,
+    /// `finish`.
+    Finish,
     /// `roll-back`.
     RollBack,
 }
@@ -30,6 +32,7 @@ impl fmt::Display for InstallCall {
             Self::Select => "select",
             Self::Plan => "plan",
             Self::Install => "install",
+            Self::Finish => "finish",
             Self::RollBack => "roll-back",
         })
     }
@@ -89,6 +92,12 @@ pub enum InstallError {
         /// The trap and the plugin's last words.
         reason: String,
     },
+    /// A file of the endpoint did not answer in time.
+    #[error("{call}: {Blocked}")]
+    Blocked {
+        /// The call.
+        call: InstallCall,
+    },
     /// The answer is not one.
     #[error("{call}: the installer's answer makes no sense: {reason}")]
     Nonsense {
@@ -106,6 +115,23 @@ pub enum InstallError {
 }
 
 impl InstallError {
+    /// Whether the plugin itself is to blame: it trapped, took too long or too much, or answered nonsense. What it says
+    /// of its own accord, and what the content, the endpoint or the host fails at, is not its fault.
+    #[must_use]
+    pub fn is_trap(&self) -> bool {
+        match self {
+            // Out of time is who goes on after it was told that the time is up: a slow program is no reason.
+            Self::TimedOut { .. }
+            | Self::OutOfTime { .. }
+            | Self::Limit { .. }
+            | Self::Trapped { .. }
+            | Self::Nonsense { .. } => true,
+            Self::Refused { .. } | Self::Denied { .. } | Self::Blocked { .. } | Self::Content(_) | Self::Host(_) => {
+                false
+            }
+        }
+    }
+
     /// The failure behind an error of the engine.
     pub(super) fn of_engine(
         call: InstallCall,
@@ -125,6 +151,7 @@ impl InstallError {
             Ending::Limit(exceeded) => Self::Limit { call, exceeded },
             Ending::Trapped(reason) => Self::Trapped { call, reason },
             Ending::Nonsense(reason) => Self::Nonsense { call, reason },
+            Ending::Blocked => Self::Blocked { call },
         }
     }
 

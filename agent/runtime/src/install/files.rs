@@ -1,44 +1,67 @@
 //! Changes to the endpoint's files: below its root, where granted, and through no link.
+//!
+//! A folder in a guest's hands is its path, not what is there: whatever a guest names in it is compared with the grants as a
+//! whole path and resolved anew from the root, link by link refused. So a folder that was moved elsewhere meanwhile takes
+//! no grant along. A target is an open file or device, and what it may be was checked when it was opened.
+
+mod change;
+mod target;
+
+pub(super) use change::enter;
+pub use target::OpenTarget;
 
 use super::content::{Content, ContentError, CopyError};
 use super::time::Time;
 use super::world::{State, files};
 use crate::endpoint::{Endpoint, Root};
-use crate::facts::io_error;
-use crate::grants::{Grants, normalize};
+use crate::facts::{io_error, told};
+use crate::grants::{Denial, Grants, normalize};
+use crate::limits::Limits;
+use crate::observe::HostCall;
 use crate::world::types::Error;
-use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
-use rustix::fs::{Mode, OFlags};
-use std::fs::File;
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::sync::atomic::{AtomicU64, Ordering};
-use wasmtime::component::Resource;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+use wasmtime::component::{Resource, ResourceTable};
 
 /// The permission bits a plugin may set: it makes no program that runs as somebody else.
 const PERMISSION_BITS: u32 = 0o777;
 
 /// Outside: what ends the guest. Inside: what the guest is told.
-type Answer = wasmtime::Result<Result<(), Error>>;
+type Answer<T> = wasmtime::Result<Result<T, Error>>;
+
+/// A folder in a guest's hands.
+pub struct OpenFolder {
+    /// Its normalized path.
+    path: String,
+}
+
+/// Renames or exchanges two paths. It asks the function, if that moves a folder with all that is in it.
+type Rename = fn(&Root, [&str; 2], &dyn Fn() -> Result<(), ChangeError>) -> Result<(), ChangeError>;
 
 /// What one guest may write.
 pub(crate) struct Writer {
     endpoint: Endpoint,
     grants: Grants,
+    open: ResourceTable,
+    most_open: usize,
+    read_bytes: usize,
 }
 
 /// What a file is replaced with.
-enum Source {
+pub(super) enum Source {
     Bytes(Vec<u8>),
     Content(Content),
 }
 
 /// Why a file was not changed.
-enum ChangeError {
+pub(super) enum ChangeError {
     /// The guest is told.
     Io(io::Error),
     /// The content is not what it should be: that ends the guest.
     Content(ContentError),
+    /// More would be changed than is granted.
+    Denied(Denial),
 }
 
 impl From<io::Error> for ChangeError {
@@ -47,206 +70,181 @@ impl From<io::Error> for ChangeError {
     }
 }
 
+impl From<ContentError> for ChangeError {
+    fn from(error: ContentError) -> Self {
+        Self::Content(error)
+    }
+}
+
+impl From<CopyError> for ChangeError {
+    fn from(error: CopyError) -> Self {
+        match error {
+            CopyError::Content(error) => Self::Content(error),
+            CopyError::Target(error) => Self::Io(error),
+        }
+    }
+}
+
 impl Writer {
-    pub(super) fn new(endpoint: &Endpoint, grants: Grants) -> Self {
-        Self { endpoint: endpoint.clone(), grants }
+    pub(super) fn new(endpoint: &Endpoint, grants: Grants, limits: &Limits) -> Self {
+        let mut open = ResourceTable::new();
+        open.set_max_capacity(limits.open_targets);
+        let (most_open, read_bytes) = (limits.open_targets, limits.read_bytes);
+        Self { endpoint: endpoint.clone(), grants, open, most_open, read_bytes }
     }
 
-    /// The path, normalized, if it may be written.
-    fn granted(&self, path: &str) -> Result<String, Error> {
-        let path = normalize(path).map_err(Error::Invalid)?;
-        self.grants.check_logged(&path).map_err(|denial| Error::Denied(denial.to_string()))?;
-        Ok(path)
+    /// The path of this name in a folder, if it may be written.
+    fn granted(&self, folder: &Resource<OpenFolder>, name: &str) -> Answer<String> {
+        let folder = &self.open.get(folder)?.path;
+        Ok(inside(folder, name).map_err(Error::Invalid).and_then(|path| {
+            self.grants.check_logged(&path).map_err(|denial| Error::Denied(denial.to_string()))?;
+            Ok(path)
+        }))
     }
 
-    /// Does this to a granted path, in the thread that may block.
-    fn change(
+    /// Does this in the thread that may block. `path` is what errors are about.
+    fn within<T: Send + 'static>(
         &self,
         path: &str,
         time: &Time,
-        work: impl FnOnce(&Root, &str) -> Result<(), ChangeError> + Send + 'static,
-    ) -> Answer {
-        let path = match self.granted(path) {
+        work: impl FnOnce(&Root, Instant) -> Result<T, ChangeError> + Send + 'static,
+    ) -> Answer<T> {
+        let until = time.end();
+        let done = self.endpoint.within(time.last_end(), move |root| Ok(work(root, until)))?;
+        match done.unwrap_or_else(|error| Err(error.into())) {
+            Ok(done) => Ok(Ok(done)),
+            Err(ChangeError::Content(error)) => Err(error.into()),
+            Err(ChangeError::Denied(denial)) => Ok(Err(Error::Denied(denial.to_string()))),
+            Err(ChangeError::Io(error)) => Ok(Err(io_error(path, &error))),
+        }
+    }
+
+    /// Does this to what has this name in a folder, if that may be written.
+    fn change<T: Send + 'static>(
+        &self,
+        folder: &Resource<OpenFolder>,
+        name: &str,
+        time: &Time,
+        work: impl FnOnce(&Root, &str) -> Result<T, ChangeError> + Send + 'static,
+    ) -> Answer<T> {
+        let path = match self.granted(folder, name)? {
             Ok(path) => path,
             Err(error) => return Ok(Err(error)),
         };
         let name = path.clone();
-        let done = self.endpoint.within(time.last_end(), move |root| Ok(work(root, &name)))?;
-        match done.unwrap_or_else(|error| Err(error.into())) {
-            Ok(()) => Ok(Ok(())),
-            Err(ChangeError::Content(error)) => Err(error.into()),
-            Err(ChangeError::Io(error)) => Ok(Err(io_error(&path, &error))),
+        self.within(&path, time, move |root, _| work(root, &name))
+    }
+
+    fn open_folder(&mut self, path: &str, time: &Time) -> Answer<Resource<OpenFolder>> {
+        let granted = normalize(path).map_err(Error::Invalid).and_then(|path| {
+            self.grants.check_folder(&path).map_err(|denial| Error::Denied(denial.to_string()))?;
+            Ok(path)
+        });
+        let path = match granted {
+            Ok(path) => path,
+            Err(error) => return Ok(Err(error)),
+        };
+        let name = path.clone();
+        match self.within(&path, time, move |root, _| Ok(change::folder(root, &name).map(drop)?))? {
+            Ok(()) => Ok(self.keep(OpenFolder { path: path.clone() }, &path)),
+            Err(error) => Ok(Err(error)),
         }
     }
 
-    fn replace(&self, path: &str, source: Source, mode: u32, time: &Time) -> Answer {
+    /// Puts something into the guest's hands.
+    fn keep<T: Send + 'static>(&mut self, thing: T, path: &str) -> Result<Resource<T>, Error> {
+        let most = self.most_open;
+        self.open.push(thing).map_err(|_| Error::TooLarge(format!("{path}: more than {most} files and folders open")))
+    }
+
+    fn replace(&self, folder: &Resource<OpenFolder>, name: &str, source: Source, mode: u32, time: &Time) -> Answer<()> {
         if let Err(error) = check_mode(mode) {
             return Ok(Err(error));
         }
-        self.change(path, time, move |root, path| replace(root, path, &source, mode))
+        self.change(folder, name, time, move |root, path| change::replace(root, path, &source, mode))
     }
 
-    fn rename(&self, old: &str, new: &str, time: &Time) -> Answer {
-        let new = match self.granted(new) {
-            Ok(new) => new,
-            Err(error) => return Ok(Err(error)),
+    /// Renames or exchanges. A folder takes what is in it along: so all of it has to be granted, wherever it comes to.
+    fn rename(&self, folder: &Resource<OpenFolder>, [old, new]: [&str; 2], time: &Time, rename: Rename) -> Answer<()> {
+        let (old, new) = match (self.granted(folder, old)?, self.granted(folder, new)?) {
+            (Ok(old), Ok(new)) => (old, new),
+            (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
         };
-        self.change(old, time, move |root, old| {
-            let ((old_folder, old), (new_folder, new)) = (parent(root, old)?, parent(root, &new)?);
-            no_folder(&old_folder, old)?;
-            old_folder.rename(old, &new_folder, new)?;
-            Ok(sync(&new_folder).and_then(|()| sync(&old_folder))?)
+        let (names, grants) = ([old.clone(), new], self.grants.clone());
+        self.within(&old, time, move |root, _| {
+            let [old, new] = names.each_ref().map(String::as_str);
+            let whole =
+                || [old, new].into_iter().try_for_each(|name| grants.check_tree(name)).map_err(ChangeError::Denied);
+            rename(root, [old, new], &whole)
         })
     }
 
-    fn make_folder(&self, path: &str, mode: u32, time: &Time) -> Answer {
+    fn set_mode(&self, folder: &Resource<OpenFolder>, name: &str, mode: u32, time: &Time) -> Answer<()> {
+        if let Err(error) = check_mode(mode) {
+            return Ok(Err(error));
+        }
+        self.change(folder, name, time, move |root, path| Ok(change::set_mode(root, path, mode)?))
+    }
+
+    fn make_folder(&self, folder: &Resource<OpenFolder>, name: &str, mode: u32, time: &Time) -> Answer<()> {
         if let Err(error) = check_mode(mode) {
             return Ok(Err(error));
         }
         let grants = self.grants.clone();
-        self.change(path, time, move |root, path| {
-            let mut folder = root.folder().try_clone()?;
-            for (end, name) in parts(path) {
-                folder = match enter(&folder, name) {
-                    Err(error) if error.kind() == ErrorKind::NotFound => {
-                        let above = path.get(..end).unwrap_or(path);
-                        grants.check(above).map_err(|denial| io::Error::other(denial.to_string()))?;
-                        make(&folder, name, mode)?
-                    }
-                    entered => entered?,
-                };
-            }
-            Ok(())
+        self.change(folder, name, time, move |root, path| {
+            let may_make = |above: &str| grants.check_logged(above).map_err(ChangeError::Denied);
+            change::make_folders(root, path, mode, &may_make)
         })
     }
-}
 
-/// The names of a normalized path, each with the end of the path up to it.
-fn parts(path: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut end = 0;
-    path.split('/').filter(|name| !name.is_empty()).map(move |name| {
-        end += "/".len() + name.len();
-        (end, name)
-    })
-}
-
-/// The folder in which this path's last name is, and that name. No link is followed on the way.
-fn parent<'a>(root: &Root, path: &'a str) -> io::Result<(Dir, &'a str)> {
-    let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-    if name.is_empty() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "the root itself cannot be changed"));
+    fn open(&mut self, folder: &Resource<OpenFolder>, name: &str, time: &Time) -> Answer<Resource<OpenTarget>> {
+        let opened = self.change(folder, name, time, |root, path| Ok(target::open(root, path)?))?;
+        Ok(opened.and_then(|target| self.keep_target(target)))
     }
-    let mut folder = root.folder().try_clone()?;
-    for part in above.split('/').filter(|part| !part.is_empty()) {
-        folder = enter(&folder, part)?;
-    }
-    Ok((folder, name))
-}
 
-/// The folder of this name in another; a link to one is refused, whatever it leads to.
-pub(super) fn enter(folder: &Dir, name: &str) -> io::Result<Dir> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
-    match rustix::fs::openat(folder, name, flags, Mode::empty()) {
-        Ok(entered) => Ok(Dir::from_std_file(entered.into())),
-        Err(error) if is_link(folder, name) => {
-            let problem = format!("`{name}` on the way is a link, and nothing is written through links ({error})");
-            Err(io::Error::new(ErrorKind::InvalidInput, problem))
+    fn create(
+        &mut self,
+        folder: &Resource<OpenFolder>,
+        name: &str,
+        mode: u32,
+        time: &Time,
+    ) -> Answer<Resource<OpenTarget>> {
+        if let Err(error) = check_mode(mode) {
+            return Ok(Err(error));
         }
-        Err(error) => Err(error.into()),
+        let made = self.change(folder, name, time, move |root, path| Ok(target::create(root, path, mode)?))?;
+        Ok(made.and_then(|target| self.keep_target(target)))
+    }
+
+    fn keep_target(&mut self, target: OpenTarget) -> Result<Resource<OpenTarget>, Error> {
+        let path = target.path().to_owned();
+        self.keep(target, &path)
+    }
+
+    /// Does this with an open file, in the thread that may block.
+    fn with_target<T: Send + 'static>(
+        &self,
+        target: &Resource<OpenTarget>,
+        time: &Time,
+        work: impl FnOnce(&OpenTarget, Instant) -> Result<T, ChangeError> + Send + 'static,
+    ) -> Answer<T> {
+        let target = self.open.get(target)?.clone();
+        let path = Arc::clone(target.path());
+        self.within(&path, time, move |_, until| work(&target, until))
+    }
+
+    fn path_of(&self, folder: &Resource<OpenFolder>, name: &str) -> wasmtime::Result<String> {
+        let folder = self.open.get(folder)?.path.trim_end_matches('/');
+        Ok(format!("{folder}/{name}"))
     }
 }
 
-fn is_link(folder: &Dir, name: &str) -> bool {
-    folder.symlink_metadata(name).is_ok_and(|metadata| metadata.is_symlink())
-}
-
-/// Makes a folder and enters it.
-fn make(folder: &Dir, name: &str, mode: u32) -> io::Result<Dir> {
-    folder.create_dir_with(name, DirBuilder::new().mode(mode))?;
-    let made = enter(folder, name)?;
-    // What the process would mask is meant.
-    rustix::fs::fchmod(&made, Mode::from_raw_mode(mode))?;
-    sync(folder)?;
-    Ok(made)
-}
-
-/// An error if this is a folder: files are changed here, not trees.
-fn no_folder(folder: &Dir, name: &str) -> io::Result<()> {
-    if folder.symlink_metadata(name)?.is_dir() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "it is a folder"));
+/// The normalized path of a name in a folder, which is in it and not the folder itself.
+fn inside(folder: &str, name: &str) -> Result<String, String> {
+    if name.starts_with('/') || name.split('/').all(|part| part.is_empty() || part == ".") {
+        return Err(format!("`{}` is no name in a folder: write it relative to {folder}", name.escape_default()));
     }
-    Ok(())
-}
-
-fn replace(root: &Root, path: &str, source: &Source, mode: u32) -> Result<(), ChangeError> {
-    let (folder, name) = parent(root, path)?;
-    match no_folder(&folder, name) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
-    }
-    let (partial, file) = new_file(&folder)?;
-    let replaced = write(file, source, mode).and_then(|()| Ok(folder.rename(&partial, &folder, name)?));
-    if replaced.is_err() {
-        // It was not given its name; that it is left over is the lesser evil.
-        let _ = folder.remove_file(&partial);
-    }
-    replaced?;
-    Ok(sync(&folder)?)
-}
-
-fn write(mut file: File, source: &Source, mode: u32) -> Result<(), ChangeError> {
-    match source {
-        Source::Bytes(bytes) => file.write_all(bytes)?,
-        Source::Content(content) => content.copy_to(&mut file).map_err(|error| match error {
-            CopyError::Content(error) => ChangeError::Content(error),
-            CopyError::Target(error) => ChangeError::Io(error),
-        })?,
-    }
-    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
-    Ok(file.sync_all()?)
-}
-
-/// A new, empty file of a name that nothing had.
-fn new_file(folder: &Dir) -> io::Result<(String, File)> {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    loop {
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!(".farrier-{}-{number}.partial", std::process::id());
-        match folder.open_with(&name, OpenOptions::new().write(true).create_new(true).mode(0o600)) {
-            Ok(file) => return Ok((name, file.into_std())),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Sets the permission bits of a regular file that has no other name: one elsewhere is not covered by the grant.
-fn set_mode(root: &Root, path: &str, mode: u32) -> io::Result<()> {
-    let (folder, name) = parent(root, path)?;
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = match rustix::fs::openat(&folder, name, flags, Mode::empty()) {
-        Ok(file) => File::from(file),
-        Err(_) if is_link(&folder, name) => return Err(io::Error::new(ErrorKind::InvalidInput, "it is a link")),
-        Err(error) => return Err(error.into()),
-    };
-    let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.nlink() != 1 {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file with one name"));
-    }
-    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
-    file.sync_all()
-}
-
-fn remove(root: &Root, path: &str) -> io::Result<()> {
-    let (folder, name) = parent(root, path)?;
-    no_folder(&folder, name)?;
-    folder.remove_file(name)?;
-    sync(&folder)
-}
-
-/// Makes what was done in a folder survive a power cut.
-fn sync(folder: &Dir) -> io::Result<()> {
-    Ok(rustix::fs::fsync(folder)?)
+    normalize(&format!("{folder}/{name}"))
 }
 
 fn check_mode(mode: u32) -> Result<(), Error> {
@@ -256,45 +254,170 @@ fn check_mode(mode: u32) -> Result<(), Error> {
     Err(Error::Invalid(format!("the mode 0o{mode:o} has more than permission bits (0o{PERMISSION_BITS:o})")))
 }
 
+impl State {
+    /// The guest is back from a change; whoever watches is told.
+    fn changed<T>(
+        &mut self,
+        (action, path, detail): (&'static str, wasmtime::Result<String>, String),
+        answer: Answer<T>,
+    ) -> Answer<T> {
+        self.time.returned();
+        let answer = answer?;
+        if self.writer.endpoint.is_observed() {
+            let (path, told) = (path?, told(&answer, |_| ()));
+            let result = told.as_ref().copied().map_err(String::as_str);
+            self.writer.endpoint.observe(|| HostCall::Changed { action, path: &path, detail: &detail, result });
+        }
+        Ok(answer)
+    }
+
+    fn target_path(&self, target: &Resource<OpenTarget>) -> wasmtime::Result<String> {
+        Ok(self.writer.open.get(target)?.path().to_string())
+    }
+}
+
 impl files::Host for State {
-    fn replace(&mut self, path: String, bytes: Vec<u8>, mode: u32) -> Answer {
-        let answer = self.writer.replace(&path, Source::Bytes(bytes), mode, &self.time);
-        self.time.returned();
-        answer
+    fn open_folder(&mut self, path: String) -> Answer<Resource<OpenFolder>> {
+        let answer = self.writer.open_folder(&path, &self.time);
+        self.changed(("open-folder", Ok(path), String::new()), answer)
+    }
+}
+
+impl files::HostFolder for State {
+    fn replace(&mut self, folder: Resource<OpenFolder>, name: String, bytes: Vec<u8>, mode: u32) -> Answer<()> {
+        let (path, detail) = (self.writer.path_of(&folder, &name), format!("{} bytes, mode {mode:04o}", bytes.len()));
+        let answer = self.writer.replace(&folder, &name, Source::Bytes(bytes), mode, &self.time);
+        self.changed(("replace", path, detail), answer)
     }
 
-    fn replace_with_blob(&mut self, path: String, blob: Resource<Content>, mode: u32) -> Answer {
+    fn replace_with_blob(
+        &mut self,
+        folder: Resource<OpenFolder>,
+        name: String,
+        blob: Resource<Content>,
+        mode: u32,
+    ) -> Answer<()> {
         let content = self.contents.get(&blob)?.clone();
-        let answer = self.writer.replace(&path, Source::Content(content), mode, &self.time);
-        self.time.returned();
-        answer
+        let (path, detail) = (self.writer.path_of(&folder, &name), format!("{{{}}}, mode {mode:04o}", content.label()));
+        let answer = self.writer.replace(&folder, &name, Source::Content(content), mode, &self.time);
+        self.changed(("replace-with-blob", path, detail), answer)
     }
 
-    fn rename(&mut self, old: String, new: String) -> Answer {
-        let answer = self.writer.rename(&old, &new, &self.time);
-        self.time.returned();
-        answer
+    fn rename(&mut self, folder: Resource<OpenFolder>, old: String, new: String) -> Answer<()> {
+        let (path, detail) = (self.writer.path_of(&folder, &old), self.writer.path_of(&folder, &new)?);
+        let answer = self.writer.rename(&folder, [&old, &new], &self.time, change::rename);
+        self.changed(("rename", path, detail), answer)
     }
 
-    fn remove(&mut self, path: String) -> Answer {
-        let answer = self.writer.change(&path, &self.time, |root, path| Ok(remove(root, path)?));
-        self.time.returned();
-        answer
+    fn exchange(&mut self, folder: Resource<OpenFolder>, one: String, other: String) -> Answer<()> {
+        let (path, detail) = (self.writer.path_of(&folder, &one), self.writer.path_of(&folder, &other)?);
+        let answer = self.writer.rename(&folder, [&one, &other], &self.time, change::exchange);
+        self.changed(("exchange", path, detail), answer)
     }
 
-    fn set_mode(&mut self, path: String, mode: u32) -> Answer {
-        let answer = match check_mode(mode) {
-            Ok(()) => self.writer.change(&path, &self.time, move |root, path| Ok(set_mode(root, path, mode)?)),
-            Err(error) => Ok(Err(error)),
-        };
-        self.time.returned();
-        answer
+    fn remove(&mut self, folder: Resource<OpenFolder>, name: String) -> Answer<()> {
+        let path = self.writer.path_of(&folder, &name);
+        let answer = self.writer.change(&folder, &name, &self.time, |root, path| Ok(change::remove(root, path)?));
+        self.changed(("remove", path, String::new()), answer)
     }
 
-    fn make_folder(&mut self, path: String, mode: u32) -> Answer {
-        let answer = self.writer.make_folder(&path, mode, &self.time);
+    fn set_mode(&mut self, folder: Resource<OpenFolder>, name: String, mode: u32) -> Answer<()> {
+        let path = self.writer.path_of(&folder, &name);
+        let answer = self.writer.set_mode(&folder, &name, mode, &self.time);
+        self.changed(("set-mode", path, format!("mode {mode:04o}")), answer)
+    }
+
+    fn make_folder(&mut self, folder: Resource<OpenFolder>, name: String, mode: u32) -> Answer<()> {
+        let path = self.writer.path_of(&folder, &name);
+        let answer = self.writer.make_folder(&folder, &name, mode, &self.time);
+        self.changed(("make-folder", path, format!("mode {mode:04o}")), answer)
+    }
+
+    fn open(&mut self, folder: Resource<OpenFolder>, name: String) -> Answer<Resource<OpenTarget>> {
+        let path = self.writer.path_of(&folder, &name);
+        let answer = self.writer.open(&folder, &name, &self.time);
+        self.changed(("open", path, String::new()), answer)
+    }
+
+    fn create(&mut self, folder: Resource<OpenFolder>, name: String, mode: u32) -> Answer<Resource<OpenTarget>> {
+        let path = self.writer.path_of(&folder, &name);
+        let answer = self.writer.create(&folder, &name, mode, &self.time);
+        self.changed(("create", path, format!("mode {mode:04o}")), answer)
+    }
+
+    fn sync(&mut self, folder: Resource<OpenFolder>) -> Answer<()> {
+        let path = self.writer.open.get(&folder)?.path.clone();
+        let name = path.clone();
+        let answer =
+            self.writer.within(&path, &self.time, move |root, _| Ok(change::sync(&change::folder(root, &name)?)?));
+        self.changed(("sync", Ok(path), String::new()), answer)
+    }
+
+    fn drop(&mut self, folder: Resource<OpenFolder>) -> wasmtime::Result<()> {
+        self.writer.open.delete(folder)?;
+        Ok(())
+    }
+}
+
+impl files::HostTarget for State {
+    fn length(&mut self, target: Resource<OpenTarget>) -> Answer<u64> {
+        let path = self.target_path(&target);
+        let answer = self.writer.with_target(&target, &self.time, |target, _| Ok(target.length()?));
+        self.changed(("length", path, String::new()), answer)
+    }
+
+    fn write(&mut self, target: Resource<OpenTarget>, offset: u64, bytes: Vec<u8>) -> Answer<()> {
+        let (path, detail) = (self.target_path(&target), format!("{} bytes at {offset}", bytes.len()));
+        let answer = self.writer.with_target(&target, &self.time, move |target, _| Ok(target.write(offset, &bytes)?));
+        self.changed(("write", path, detail), answer)
+    }
+
+    fn write_blob(
+        &mut self,
+        target: Resource<OpenTarget>,
+        offset: u64,
+        blob: Resource<Content>,
+        start: u64,
+        length: u64,
+    ) -> Answer<()> {
+        let content = self.contents.get(&blob)?.clone();
+        let detail = format!("{length} bytes of {{{}}} from {start} at {offset}", content.label());
+        let path = self.target_path(&target);
+        let answer = self.writer.with_target(&target, &self.time, move |target, until| {
+            target.write_content(offset, &content, start, length, until)
+        });
+        self.changed(("write-blob", path, detail), answer)
+    }
+
+    fn read(&mut self, target: Resource<OpenTarget>, offset: u64, max: u32) -> Answer<Vec<u8>> {
+        let (path, most) = (self.target_path(&target), self.writer.read_bytes.min(max as usize));
+        let answer = self.writer.with_target(&target, &self.time, move |target, _| Ok(target.read(offset, most)?));
+        self.changed(("read", path, format!("at most {max} bytes at {offset}")), answer)
+    }
+
+    fn digest(&mut self, target: Resource<OpenTarget>, offset: u64, length: u64) -> Answer<String> {
+        let path = self.target_path(&target);
+        let answer = self
+            .writer
+            .with_target(&target, &self.time, move |target, until| Ok(target.digest(offset, length, until)?));
+        self.changed(("digest", path, format!("{length} bytes at {offset}")), answer)
+    }
+
+    fn sync(&mut self, target: Resource<OpenTarget>) -> Answer<()> {
+        let path = self.target_path(&target);
+        let answer = self.writer.with_target(&target, &self.time, |target, _| Ok(target.sync()?));
+        self.changed(("sync", path, String::new()), answer)
+    }
+
+    fn drop(&mut self, target: Resource<OpenTarget>) -> wasmtime::Result<()> {
+        let target = self.writer.open.delete(target)?;
+        // Closing a device brings to it what is still on the way.
+        let closed = self.writer.within("", &self.time, move |_, _| {
+            drop(target);
+            Ok(())
+        });
         self.time.returned();
-        answer
+        closed.map(drop)
     }
 }
 

@@ -11,7 +11,7 @@ use super::world::{Installer, InstallerPre, State, wire};
 use super::{Entry, answer};
 use crate::endpoint::Endpoint;
 use crate::facts::Facts;
-use crate::limits::{InstanceMeter, Limits};
+use crate::limits::{InstanceMeter, Limits, Usage};
 use crate::log::GuestLog;
 use crate::manifest::Manifest;
 use crate::plugin::Host;
@@ -28,6 +28,8 @@ pub struct InstallerPlugin {
     host: Arc<Host>,
     world: InstallerPre<State>,
     manifest: Arc<Manifest>,
+    /// The host's, and what the manifest asks for less of.
+    limits: Arc<Limits>,
 }
 
 /// One plugin at work on one endpoint.
@@ -41,13 +43,14 @@ pub struct Installation {
     grants: InstallerGrants,
     limits: InstallLimits,
     watcher: Watcher,
+    usage: Usage,
 }
 
 type Answer<T> = wasmtime::Result<Result<T, types::Error>>;
 
 impl InstallerPlugin {
-    pub(crate) fn new(host: Arc<Host>, world: InstallerPre<State>, manifest: Manifest) -> Self {
-        Self { host, world, manifest: Arc::new(manifest) }
+    pub(crate) fn new(host: Arc<Host>, world: InstallerPre<State>, manifest: Manifest, limits: Limits) -> Self {
+        Self { host, world, manifest: Arc::new(manifest), limits: Arc::new(limits) }
     }
 
     /// The plugin's manifest.
@@ -69,7 +72,14 @@ impl InstallerPlugin {
         watcher: impl FnMut(&str) + Send + 'static,
     ) -> Installation {
         let (plugin, endpoint) = (self.clone(), endpoint.clone());
-        Installation { plugin, endpoint, grants, limits, watcher: Arc::new(Mutex::new(watcher)) }
+        Installation {
+            plugin,
+            endpoint,
+            grants,
+            limits,
+            watcher: Arc::new(Mutex::new(watcher)),
+            usage: Usage::default(),
+        }
     }
 }
 
@@ -98,7 +108,7 @@ impl Installation {
         options: Options,
     ) -> Result<Vec<Change>, InstallError> {
         let (changes, _) = self.call(InstallCall::Plan, self.limits.max_run, contents, |world, store, blobs| {
-            world.farrier_policy_installation().call_plan(store, &wire_update(update), &blobs, wire_options(options))
+            world.farrier_policy_installation().call_plan(store, &wire_update(update), &blobs, &wire_options(&options))
         })?;
         answer::changes(changes, self.limits())
             .map_err(|reason| InstallError::Nonsense { call: InstallCall::Plan, reason })
@@ -120,9 +130,20 @@ impl Installation {
                     store,
                     &wire_update(update),
                     &blobs,
-                    wire_options(options),
+                    &wire_options(&options),
                 )
             })?;
+        Ok(self.outcome(outcome, restarts))
+    }
+
+    /// Makes it stay, now that a scan has found it installed.
+    ///
+    /// # Errors
+    /// Why that failed. The update is installed all the same.
+    pub fn finish(&mut self, update: &Update) -> Result<Outcome, InstallError> {
+        let (outcome, restarts) = self.call(InstallCall::Finish, self.limits.max_run, &[], |world, store, _| {
+            world.farrier_policy_installation().call_finish(store, &wire_update(update))
+        })?;
         Ok(self.outcome(outcome, restarts))
     }
 
@@ -138,8 +159,20 @@ impl Installation {
         Ok(self.outcome(outcome, restarts))
     }
 
+    /// Instructions of all calls together, if the runtime is one that [counts](crate::Runtime::counting) them.
+    #[must_use]
+    pub fn instructions(&self) -> Option<u64> {
+        self.plugin.host.counts_instructions().then_some(self.usage.instructions)
+    }
+
+    /// Bytes of linear memory of the call that took most.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.usage.memory_bytes
+    }
+
     fn limits(&self) -> &Limits {
-        &self.plugin.host.limits
+        &self.plugin.limits
     }
 
     fn outcome(&self, outcome: wire::Outcome, restarts: Vec<Restart>) -> Outcome {
@@ -150,13 +183,13 @@ impl Installation {
 
     /// Puts a question to a fresh guest, which has so much time to answer it.
     fn call<T>(
-        &self,
+        &mut self,
         call: InstallCall,
         time: Duration,
         contents: &[BlobFile],
         ask: impl FnOnce(&Installer, &mut Store<State>, Vec<Resource<Content>>) -> Answer<T>,
     ) -> Result<(T, Vec<Restart>), InstallError> {
-        let Host { engine, limits, ticker, .. } = &*self.plugin.host;
+        let (Host { engine, ticker, .. }, limits) = (&*self.plugin.host, &*self.plugin.limits);
         let contents = Contents::open(contents)?;
         let _ticker = ticker.hold(engine).map_err(|error| InstallError::Host(error.to_string()))?;
         let mut store = self.state(Time::starting_now(time, limits), contents).into_store(engine, limits);
@@ -168,7 +201,9 @@ impl Installation {
         let world = self.plugin.world.instantiate(&mut store);
         let world = world.map_err(|error| failed(InstallCall::Start, &error, &store))?;
         let blobs = store.data_mut().contents.hand_over().map_err(|error| InstallError::Host(error.to_string()))?;
-        match ask(&world, &mut store, blobs) {
+        let answer = ask(&world, &mut store, blobs);
+        self.usage.add(&store, store.data().meter.memory_bytes());
+        match answer {
             Ok(Ok(answer)) => Ok((answer, store.into_data().restarts.into_requests())),
             Ok(Err(error)) => Err(InstallError::refused(call, &error, limits)),
             Err(error) => Err(failed(call, &error, &store)),
@@ -181,11 +216,12 @@ impl Installation {
         let mut facts = Facts::new(endpoint, read, limits);
         facts.set_deadline(time.last_end());
         State {
+            endpoint: endpoint.clone(),
             facts,
-            log: GuestLog::new(&self.plugin.manifest.name, limits),
+            log: GuestLog::new(&self.plugin.manifest.name, endpoint, limits),
             contents,
-            writer: Writer::new(endpoint, write),
-            processes: Processes::new(endpoint, run),
+            writer: Writer::new(endpoint, write, limits),
+            processes: Processes::new(endpoint, run, limits),
             watch: Watch::new(Arc::clone(&self.watcher), limits),
             restarts: Restarts::new(limits),
             time,
@@ -197,12 +233,21 @@ impl Installation {
 
 fn wire_update(update: &Update) -> wire::Update {
     let entries = |entries: &[Entry]| {
-        let entry = |entry: &Entry| wire::Entry { label: entry.label.clone(), length: entry.length };
+        let entry = |entry: &Entry| wire::Entry {
+            label: entry.label.clone(),
+            digest: entry.digest.to_string(),
+            length: entry.length,
+        };
         entries.iter().map(entry).collect()
     };
-    wire::Update { name: update.name.clone(), contents: entries(&update.contents), previous: entries(&update.previous) }
+    wire::Update {
+        name: update.name.clone(),
+        instructions: update.instructions.clone(),
+        contents: entries(&update.contents),
+        previous: entries(&update.previous),
+    }
 }
 
-fn wire_options(options: Options) -> wire::Options {
-    wire::Options { allow_removals: options.allow_removals }
+fn wire_options(options: &Options) -> wire::Options {
+    wire::Options { allow_removals: options.allow_removals, more: options.more.clone() }
 }

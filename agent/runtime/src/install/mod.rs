@@ -22,7 +22,8 @@ pub use content::ContentError;
 pub use error::{InstallCall, InstallError};
 pub use guest::{Installation, InstallerPlugin};
 pub use types::{
-    BlobFile, Change, Entry, InstallLimits, InstallerGrants, Options, Outcome, Restart, RestartKind, Selection, Update,
+    BlobFile, Change, Entry, InstallLimits, InstallerGrants, Options, Outcome, Restart, RestartSubject, Selection,
+    Update,
 };
 
 pub(crate) use world::{EXPORT, IMPORTS, InstallerPre, State, linker};

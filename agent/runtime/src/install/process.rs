@@ -4,17 +4,20 @@
 use super::content::{Content, ContentError, CopyError};
 use super::copies::Copies;
 use super::program::{Ended, run};
-use super::time::Time;
+use super::time::{Stop, Time};
 use super::watch::Watch;
 use super::world::{State, process};
 use crate::endpoint::Endpoint;
+use crate::facts::told;
 use crate::grants::{Call, RunGrants, normalize};
 use crate::limits::Limits;
+use crate::observe::{HostCall, ProgramCall, ProgramExit, Programs};
 use crate::world::types::Error;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use wasmtime::component::{Resource, ResourceTable};
 
 /// Where programs look for others.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -26,10 +29,18 @@ const CHROOT: [&str; 4] = ["/usr/sbin/chroot", "/usr/bin/chroot", "/sbin/chroot"
 /// Outside: what ends the guest. Inside: what the guest is told.
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
+/// A program in a guest's hands.
+pub struct OpenProgram {
+    /// Its normalized path.
+    path: String,
+}
+
 /// The programs one guest may run.
 pub(crate) struct Processes {
     endpoint: Endpoint,
     grants: RunGrants,
+    open: ResourceTable,
+    most_open: usize,
 }
 
 /// A command whose contents are known.
@@ -39,24 +50,65 @@ struct Wanted {
     arguments: Vec<Result<String, Content>>,
     environment: Vec<(String, String)>,
     input: Vec<u8>,
+    time: Option<Duration>,
 }
 
 impl Processes {
-    pub(super) fn new(endpoint: &Endpoint, grants: RunGrants) -> Self {
-        Self { endpoint: endpoint.clone(), grants }
+    pub(super) fn new(endpoint: &Endpoint, grants: RunGrants, limits: &Limits) -> Self {
+        let mut open = ResourceTable::new();
+        open.set_max_capacity(limits.open_targets);
+        Self { endpoint: endpoint.clone(), grants, open, most_open: limits.open_targets }
+    }
+
+    /// The program, if some use of it is granted and it is there.
+    fn open(&mut self, path: &str, time: &Time) -> Answer<Resource<OpenProgram>> {
+        if let Err(error) = self.check_program(path) {
+            return Ok(Err(error));
+        }
+        if let Err(error) = self.find(path, time)? {
+            return Ok(Err(error));
+        }
+        let too_many = format!("{path}: more than {} programs open", self.most_open);
+        Ok(self.open.push(OpenProgram { path: path.to_owned() }).map_err(|_| Error::TooLarge(too_many)))
+    }
+
+    /// Whether some use of it is granted.
+    fn check_program(&self, path: &str) -> Result<(), Error> {
+        match normalize(path) {
+            Ok(normalized) if normalized == path => {}
+            Ok(_) => return Err(Error::Invalid(format!("`{}` is no normalized path", path.escape_default()))),
+            Err(problem) => return Err(Error::Invalid(problem)),
+        }
+        self.grants.check_program(path).map_err(|denial| Error::Denied(denial.to_string()))
+    }
+
+    /// Whether it is there. Whoever stands in for programs has any.
+    fn find(&self, path: &str, time: &Time) -> Answer<()> {
+        if self.endpoint.programs().is_some() {
+            return Ok(Ok(()));
+        }
+        let program = path.to_owned();
+        let found = self.endpoint.within(time.last_end(), move |root| root.open_regular(&program).map(drop))?;
+        Ok(match found {
+            // That it cannot be read does not mean that it cannot be run.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput) =>
+            {
+                Err(Error::NotFound(format!("{path}: {error}")))
+            }
+            _ => Ok(()),
+        })
     }
 
     fn run(&self, wanted: &Wanted, time: &Time, limits: &Limits, watch: &mut Watch) -> Answer<Ended> {
         if let Err(error) = wanted.check(limits).and_then(|()| self.check(wanted)).and_then(|()| time.check()) {
             return Ok(Err(error));
         }
-        let program = wanted.program.clone();
-        let found = self.endpoint.within(time.end(), move |root| root.open_regular(&program).map(drop))?;
-        // That it cannot be read does not mean that it cannot be run.
-        if let Err(error) = found
-            && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput)
-        {
-            return Ok(Err(Error::NotFound(format!("{}: {error}", wanted.program))));
+        if let Some(programs) = self.endpoint.programs() {
+            return Ok(wanted.run_by(programs, limits, watch));
+        }
+        if let Err(error) = self.find(&wanted.program, time)? {
+            return Ok(Err(error));
         }
         // Held until the program has ended, however it did.
         let copies = match self.copies(wanted, time)? {
@@ -76,19 +128,13 @@ impl Processes {
         }
         command.env_clear().env("PATH", PATH).env("LC_ALL", LOCALE).current_dir("/");
         command.envs(wanted.environment.iter().map(|(name, value)| (name, value)));
-        let ended = run(&mut command, &wanted.input, time.end(), limits, &mut |line| watch.line(line));
+        let stop = Stop::of(wanted.time, time, limits);
+        let ended = run(&mut command, &wanted.input, stop, limits, &mut |line| watch.line(line));
         Ok(ended.map_err(|error| Error::Other(format!("{} cannot be run: {error}", wanted.program))))
     }
 
     /// Whether the command is granted, as a whole.
     fn check(&self, wanted: &Wanted) -> Result<(), Error> {
-        match normalize(&wanted.program) {
-            Ok(normalized) if normalized == wanted.program => {}
-            Ok(_) => {
-                return Err(Error::Invalid(format!("`{}` is no normalized path", wanted.program.escape_default())));
-            }
-            Err(problem) => return Err(Error::Invalid(problem)),
-        }
         let arguments: Vec<_> =
             wanted.arguments.iter().map(|argument| argument.as_ref().ok().map(String::as_str)).collect();
         let call = Call {
@@ -120,16 +166,17 @@ impl Processes {
 
 impl Wanted {
     /// Looks up the contents among the arguments.
-    fn of(command: process::Command, state: &State) -> wasmtime::Result<Self> {
+    fn of(program: &Resource<OpenProgram>, command: process::Command, state: &State) -> wasmtime::Result<Self> {
         let argument = |argument| match argument {
             process::Argument::Text(text) => Ok(Ok(text)),
             process::Argument::Blob(blob) => Ok(Err(state.contents.get(&blob)?.clone())),
         };
         Ok(Self {
-            program: command.program,
+            program: state.processes.open.get(program)?.path.clone(),
             arguments: command.arguments.into_iter().map(argument).collect::<wasmtime::Result<_>>()?,
             environment: command.environment,
             input: command.input,
+            time: command.milliseconds.map(|milliseconds| Duration::from_millis(milliseconds.into())),
         })
     }
 
@@ -156,6 +203,29 @@ impl Wanted {
         }
         Ok(())
     }
+
+    /// The arguments as people see them: a content is `{label}`.
+    fn shown_arguments(&self) -> Vec<String> {
+        let shown = |argument: &Result<String, Content>| match argument {
+            Ok(text) => text.clone(),
+            Err(content) => format!("{{{}}}", content.label()),
+        };
+        self.arguments.iter().map(shown).collect()
+    }
+
+    /// What whoever stands in for the program says.
+    fn run_by(&self, programs: &dyn Programs, limits: &Limits, watch: &mut Watch) -> Result<Ended, Error> {
+        let Self { program, environment, input, .. } = self;
+        let call = ProgramCall { program, arguments: &self.shown_arguments(), environment, input };
+        let ProgramExit { status, output, error_output } =
+            programs.run(&call).map_err(|error| Error::Other(format!("{program} cannot be run: {error}")))?;
+        output.lines().chain(error_output.lines()).for_each(|line| watch.line(line));
+        let end = |text: String| {
+            let begin = text.len().saturating_sub(limits.output_bytes);
+            String::from_utf8_lossy(text.as_bytes().get(begin..).unwrap_or_default()).into_owned()
+        };
+        Ok(Ended { status, output: end(output), error_output: end(error_output), timed_out: false })
+    }
 }
 
 /// The program, in the endpoint's root.
@@ -177,10 +247,41 @@ fn command(root: Option<&Path>, program: &str) -> Result<Command, Error> {
 }
 
 impl process::Host for State {
-    fn run(&mut self, command: process::Command) -> Answer<process::Exit> {
-        let wanted = Wanted::of(command, self)?;
+    fn open_program(&mut self, path: String) -> Answer<Resource<OpenProgram>> {
+        let answer = self.processes.open(&path, &self.time)?;
+        self.time.returned();
+        if self.endpoint.is_observed() {
+            let told = told(&answer, |_| ());
+            let result = told.as_ref().copied().map_err(String::as_str);
+            self.endpoint.observe(|| HostCall::OpenProgram { path: &path, result });
+        }
+        Ok(answer)
+    }
+
+    fn pause(&mut self, milliseconds: u32) -> Answer<()> {
+        self.endpoint.observe(|| HostCall::Pause { milliseconds });
+        let until = Instant::now() + Duration::from_millis(u64::from(milliseconds));
+        std::thread::sleep(until.min(self.time.end()).saturating_duration_since(Instant::now()));
+        self.time.returned();
+        Ok(self.time.check())
+    }
+}
+
+impl process::HostProgram for State {
+    fn run(&mut self, program: Resource<OpenProgram>, command: process::Command) -> Answer<process::Exit> {
+        let wanted = Wanted::of(&program, command, self)?;
         let answer = self.processes.run(&wanted, &self.time, &self.limits, &mut self.watch)?;
         self.time.returned();
+        if self.endpoint.is_observed() {
+            let told = told(&answer, |ended| ProgramExit {
+                status: ended.status,
+                output: ended.output.clone(),
+                error_output: ended.error_output.clone(),
+            });
+            let (arguments, result) = (wanted.shown_arguments(), told.as_ref().map_err(String::as_str));
+            let Wanted { program, environment, input, .. } = &wanted;
+            self.endpoint.observe(|| HostCall::Run { program, arguments: &arguments, environment, input, result });
+        }
         Ok(answer.map(|ended| process::Exit {
             status: ended.status,
             output: ended.output,
@@ -189,10 +290,8 @@ impl process::Host for State {
         }))
     }
 
-    fn pause(&mut self, milliseconds: u32) -> Answer<()> {
-        let until = Instant::now() + Duration::from_millis(u64::from(milliseconds));
-        std::thread::sleep(until.min(self.time.end()).saturating_duration_since(Instant::now()));
-        self.time.returned();
-        Ok(self.time.check())
+    fn drop(&mut self, program: Resource<OpenProgram>) -> wasmtime::Result<()> {
+        self.processes.open.delete(program)?;
+        Ok(())
     }
 }

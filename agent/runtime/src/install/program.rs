@@ -5,6 +5,7 @@
 //! waits for what the program leaves running: once it has ended, what is in its pipes is read, and they are closed.
 
 use super::pipes::{Input, Output};
+use super::time::Stop;
 use crate::limits::Limits;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -31,17 +32,17 @@ pub(super) struct Ended {
     pub(super) timed_out: bool,
 }
 
-/// Runs a program until it ends, or is ended at `end`; shows its lines meanwhile.
+/// Runs a program until it ends, or is ended; shows its lines meanwhile.
 pub(super) fn run(
     command: &mut Command,
     input: &[u8],
-    end: Instant,
+    stop: Stop,
     limits: &Limits,
     on_line: &mut dyn FnMut(&str),
 ) -> io::Result<Ended> {
     let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
     let mut child = command.process_group(0).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let running = Running::new(&mut child, input, end, limits).and_then(|running| running.until_its_end(on_line));
+    let running = Running::new(&mut child, input, stop, limits).and_then(|running| running.until_its_end(on_line));
     if running.is_err() {
         // Whatever failed here, nothing may go on unobserved.
         let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
@@ -62,7 +63,8 @@ struct Running<'a> {
     outputs: [Output; 2],
     input: Option<Input<'a>>,
     stopping: Stopping,
-    stop_time: Duration,
+    kill_at: Instant,
+    give_up_time: Duration,
 }
 
 /// How far a program is ended that does not end by itself.
@@ -77,7 +79,7 @@ enum Stopping {
 }
 
 impl<'a> Running<'a> {
-    fn new(child: &mut Child, input: &'a [u8], end: Instant, limits: &Limits) -> io::Result<Self> {
+    fn new(child: &mut Child, input: &'a [u8], stop: Stop, limits: &Limits) -> io::Result<Self> {
         let pid = Pid::from_child(child);
         let (Some(output), Some(error_output)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(ErrorKind::BrokenPipe.into());
@@ -88,8 +90,9 @@ impl<'a> Running<'a> {
             ended: pidfd_open(pid, PidfdFlags::empty()).ok(),
             outputs: [Output::new(output.into(), limits)?, Output::new(error_output.into(), limits)?],
             input,
-            stopping: Stopping::NotBefore(end),
-            stop_time: Duration::from_millis(limits.stop_milliseconds),
+            stopping: Stopping::NotBefore(stop.ask_at),
+            kill_at: stop.kill_at,
+            give_up_time: Duration::from_millis(limits.stop_milliseconds),
         })
     }
 
@@ -154,15 +157,14 @@ impl<'a> Running<'a> {
     /// Asks it to end, then kills it; `false` when that did not help either.
     fn stop_if_it_is_time(&mut self) -> bool {
         let now = Instant::now();
-        let next = now + self.stop_time;
         self.stopping = match self.stopping {
             Stopping::NotBefore(at) if now >= at => {
                 let _ = kill_process_group(self.pid, Signal::TERM);
-                Stopping::Asked(next)
+                Stopping::Asked(self.kill_at)
             }
             Stopping::Asked(at) if now >= at => {
                 let _ = kill_process_group(self.pid, Signal::KILL);
-                Stopping::Killed(next)
+                Stopping::Killed(now + self.give_up_time)
             }
             Stopping::Killed(at) if now >= at => return false,
             stopping => stopping,

@@ -4,6 +4,7 @@ use crate::grants::{GrantError, GrantLists, Grants, RunGrants};
 use crate::manifest::Manifest;
 use farrier_protocol::Digest;
 use farrier_protocol::deployment::{ContentEntry, DeployedUpdate};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ pub struct BlobFile {
 pub struct Update {
     /// Its name: `bookworm-security/openssl/3.0.17-1~deb12u2`.
     pub name: String,
+    /// What its policy tells the plugin; empty where that is nothing.
+    pub instructions: Vec<u8>,
     /// What can be installed of it.
     pub contents: Vec<Entry>,
     /// What it replaces, as far as the site has it.
@@ -66,15 +69,19 @@ pub struct Update {
 pub struct Entry {
     /// What the policy calls it.
     pub label: String,
+    /// SHA-256.
+    pub digest: Digest,
     /// Bytes.
     pub length: u64,
 }
 
 impl From<&DeployedUpdate> for Update {
     fn from(update: &DeployedUpdate) -> Self {
-        let entry = |entry: &ContentEntry| Entry { label: entry.label.clone(), length: entry.length };
+        let entry =
+            |entry: &ContentEntry| Entry { label: entry.label.clone(), digest: entry.digest, length: entry.length };
         Self {
             name: update.name.clone(),
+            instructions: update.instructions.clone(),
             contents: update.contents.iter().map(entry).collect(),
             previous: update.previous.iter().map(entry).collect(),
         }
@@ -91,10 +98,12 @@ pub struct Selection {
 }
 
 /// What the administrator allows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// Whether other software may be removed.
     pub allow_removals: bool,
+    /// Whatever else, by name; a plugin ignores what it does not know.
+    pub more: Vec<(String, String)>,
 }
 
 /// One thing that an installation changes.
@@ -102,7 +111,7 @@ pub struct Options {
 pub struct Change {
     /// The thing: `libssl3`.
     pub subject: String,
-    /// What becomes of it, in a word: `upgrade`, `install`, `downgrade`, `remove`.
+    /// What becomes of it, in a word: `upgrade`, `install`, `downgrade`, `remove`, `write`.
     pub action: String,
     /// More of it: `3.0.15-1 to 3.0.17-1~deb12u2`.
     pub detail: String,
@@ -121,16 +130,29 @@ pub struct Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restart {
     /// What has to be restarted.
-    pub kind: RestartKind,
-    /// Which service, or why: `linux-image-6.1.0-28-amd64 was installed`.
+    pub subject: RestartSubject,
+    /// Why: `linux-image-6.1.0-28-amd64 was installed`.
     pub reason: String,
 }
 
 /// What has to be restarted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RestartKind {
-    /// A service; the reason names it.
-    Service,
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum RestartSubject {
+    /// The service of this name.
+    Service(String),
     /// The machine.
     Machine,
+    /// Something else, in words. People are told of it, and nothing else is done.
+    Other(String),
+}
+
+/// As notes and logs name it: `service ssh`, `machine`, or the words.
+impl fmt::Display for RestartSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(name) => write!(f, "service {name}"),
+            Self::Machine => f.write_str("machine"),
+            Self::Other(words) => f.write_str(words),
+        }
+    }
 }

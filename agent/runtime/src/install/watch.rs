@@ -1,8 +1,9 @@
 //! What an installation tells while it runs: lines of progress, and restarts it asks for.
 
-use super::types::{Restart, RestartKind};
+use super::types::{Restart, RestartSubject};
 use super::world::{State, progress, restart};
 use crate::limits::Limits;
+use crate::observe::HostCall;
 use crate::text::printable;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,6 +39,7 @@ impl Watch {
 impl progress::Host for State {
     fn report(&mut self, text: String) -> wasmtime::Result<()> {
         self.watch.line(&text);
+        self.endpoint.observe(|| HostCall::Progress { text: &text });
         Ok(())
     }
 }
@@ -58,24 +60,31 @@ impl Restarts {
         self.requests
     }
 
-    fn request(&mut self, kind: RestartKind, reason: &str) {
-        let request = Restart { kind, reason: printable(reason, self.reason_bytes) };
-        let is_first = |request: &Restart| !self.requests.iter().any(|known| known.kind == request.kind);
+    fn request(&mut self, subject: restart::Subject, reason: &str) {
+        let text = |text: &str| printable(text, self.reason_bytes);
+        let subject = match subject {
+            restart::Subject::Service(name) => RestartSubject::Service(text(&name)),
+            restart::Subject::Machine => RestartSubject::Machine,
+            restart::Subject::Other(words) => RestartSubject::Other(text(&words)),
+        };
+        let is_known = self.requests.iter().any(|known| known.subject == subject);
         // However many services there are: that the machine has to be restarted is never lost.
-        let fits = self.requests.len() < self.most || (kind == RestartKind::Machine && is_first(&request));
-        if fits && !self.requests.contains(&request) {
-            self.requests.push(request);
+        if !is_known && (self.requests.len() < self.most || subject == RestartSubject::Machine) {
+            let reason = text(reason);
+            self.requests.push(Restart { subject, reason });
         }
     }
 }
 
 impl restart::Host for State {
-    fn request(&mut self, kind: restart::Kind, reason: String) -> wasmtime::Result<()> {
-        let kind = match kind {
-            restart::Kind::Service => RestartKind::Service,
-            restart::Kind::Machine => RestartKind::Machine,
+    fn request(&mut self, subject: restart::Subject, reason: String) -> wasmtime::Result<()> {
+        let words = match &subject {
+            restart::Subject::Service(name) => format!("service {name}"),
+            restart::Subject::Machine => "machine".to_owned(),
+            restart::Subject::Other(words) => words.clone(),
         };
-        self.restarts.request(kind, &reason);
+        self.endpoint.observe(|| HostCall::Restart { subject: &words, reason: &reason });
+        self.restarts.request(subject, &reason);
         Ok(())
     }
 }
@@ -104,11 +113,13 @@ mod tests {
     fn the_restart_of_the_machine_is_never_lost() {
         let mut restarts = Restarts::new(&Limits { restart_requests: 2, ..Limits::default() });
         for number in [0, 0, 1, 2, 3] {
-            restarts.request(RestartKind::Service, &format!("{number}.service"));
+            restarts.request(restart::Subject::Service(format!("{number}.service")), "a test");
         }
-        restarts.request(RestartKind::Machine, "a kernel");
-        restarts.request(RestartKind::Machine, "another");
-        let reasons: Vec<_> = restarts.into_requests().into_iter().map(|request| request.reason).collect();
-        assert_eq!(reasons, ["0.service", "1.service", "a kernel"]);
+        restarts.request(restart::Subject::Machine, "a kernel");
+        restarts.request(restart::Subject::Machine, "another");
+        let requests = restarts.into_requests();
+        let subjects: Vec<_> = requests.iter().map(|request| request.subject.to_string()).collect();
+        assert_eq!(subjects, ["service 0.service", "service 1.service", "machine"]);
+        assert_eq!(requests[2].reason, "a kernel");
     }
 }

@@ -5,11 +5,12 @@ use super::files::Writer;
 use super::process::Processes;
 use super::time::Time;
 use super::watch::{Restarts, Watch};
-use crate::facts::Facts;
-use crate::limits::{InstanceMeter, Limits};
+use crate::endpoint::Endpoint;
+use crate::facts::{Facts, OpenFile};
+use crate::limits::{ALL_FUEL, InstanceMeter, Limits};
 use crate::log::GuestLog;
-use crate::world::{HasFacts, HasLog, facts, log, types};
-use wasmtime::component::{HasSelf, Linker};
+use crate::world::{HasLog, facts, log, types};
+use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime::{Engine, Store};
 
 mod bindings {
@@ -22,6 +23,9 @@ mod bindings {
             "farrier:policy/facts": crate::world::bindings::farrier::policy::facts,
             "farrier:policy/log": crate::world::bindings::farrier::policy::log,
             "farrier:policy/content.blob": crate::install::content::Content,
+            "farrier:policy/files.folder": crate::install::files::OpenFolder,
+            "farrier:policy/files.target": crate::install::files::OpenTarget,
+            "farrier:policy/process.program": crate::install::process::OpenProgram,
         },
     });
 }
@@ -47,6 +51,7 @@ pub(crate) const EXPORT: &str = "farrier:policy/installation";
 
 /// What the host keeps for one guest.
 pub(crate) struct State {
+    pub(super) endpoint: Endpoint,
     pub(super) facts: Facts,
     pub(super) log: GuestLog,
     pub(super) contents: Contents,
@@ -62,12 +67,14 @@ pub(crate) struct State {
 impl State {
     /// A store for this guest.
     pub(super) fn into_store(self, engine: &Engine, limits: &Limits) -> Store<Self> {
-        let handles = limits.handles + self.contents.len();
+        let handles = limits.handles.saturating_add(self.contents.len());
         let ticks = self.time.ticks_left();
         let mut store = Store::new(engine, self);
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(limits.passed_bytes);
         store.set_max_component_handles(handles);
+        // An error where the engine does not count: then there is nothing to give.
+        let _ = store.set_fuel(ALL_FUEL);
         store.epoch_deadline_callback(|guest| guest.data().time.go_on());
         store.set_epoch_deadline(ticks);
         store
@@ -77,8 +84,8 @@ impl State {
 /// Links what [`IMPORTS`] names.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    types::add_to_linker::<_, HasFacts>(&mut linker, |state: &mut State| &mut state.facts)?;
-    facts::add_to_linker::<_, HasFacts>(&mut linker, |state: &mut State| &mut state.facts)?;
+    types::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
+    facts::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     log::add_to_linker::<_, HasLog>(&mut linker, |state: &mut State| &mut state.log)?;
     content::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     files::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
@@ -86,4 +93,72 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     progress::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     restart::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state)?;
     Ok(linker)
+}
+
+impl types::Host for State {}
+
+/// As for an applicability plugin, except that waiting for the endpoint is no computing.
+impl facts::Host for State {
+    fn open_file(&mut self, path: String) -> wasmtime::Result<Result<Resource<OpenFile>, types::Error>> {
+        let answer = self.facts.open_file(path);
+        self.time.returned();
+        answer
+    }
+
+    fn list_folder(&mut self, path: String) -> wasmtime::Result<Result<Vec<String>, types::Error>> {
+        let answer = self.facts.list_folder(path);
+        self.time.returned();
+        answer
+    }
+
+    fn stat(&mut self, path: String) -> wasmtime::Result<Result<facts::Status, types::Error>> {
+        let answer = self.facts.stat(path);
+        self.time.returned();
+        answer
+    }
+
+    fn digest(&mut self, path: String) -> wasmtime::Result<Result<String, types::Error>> {
+        let answer = self.facts.digest(path);
+        self.time.returned();
+        answer
+    }
+
+    fn os(&mut self) -> wasmtime::Result<Vec<facts::Fact>> {
+        let answer = self.facts.os();
+        self.time.returned();
+        answer
+    }
+
+    fn query(&mut self, name: String, argument: String) -> wasmtime::Result<Result<String, types::Error>> {
+        let answer = self.facts.query(name, argument);
+        self.time.returned();
+        answer
+    }
+}
+
+impl facts::HostFile for State {
+    fn size(&mut self, file: Resource<OpenFile>) -> wasmtime::Result<u64> {
+        self.facts.size(file)
+    }
+
+    fn read(&mut self, file: Resource<OpenFile>, max: u32) -> wasmtime::Result<Result<Vec<u8>, types::Error>> {
+        let answer = self.facts.read(file, max);
+        self.time.returned();
+        answer
+    }
+
+    fn read_at(
+        &mut self,
+        file: Resource<OpenFile>,
+        offset: u64,
+        max: u32,
+    ) -> wasmtime::Result<Result<Vec<u8>, types::Error>> {
+        let answer = self.facts.read_at(file, offset, max);
+        self.time.returned();
+        answer
+    }
+
+    fn drop(&mut self, file: Resource<OpenFile>) -> wasmtime::Result<()> {
+        self.facts.drop(file)
+    }
 }

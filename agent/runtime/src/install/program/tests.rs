@@ -13,11 +13,12 @@ fn limits() -> Limits {
     Limits { stop_milliseconds: 300, output_bytes: 1000, ..Limits::default() }
 }
 
-fn shell(script: &str, input: &[u8], end: Instant) -> (Ended, Vec<String>) {
+fn shell(script: &str, input: &[u8], ask_at: Instant) -> (Ended, Vec<String>) {
+    let stop = Stop { ask_at, kill_at: ask_at + Duration::from_millis(limits().stop_milliseconds) };
     let mut lines = Vec::new();
     let mut command = Command::new("/bin/sh");
     let ended =
-        run(command.args(["-c", script]), input, end, &limits(), &mut |line| lines.push(line.to_owned())).unwrap();
+        run(command.args(["-c", script]), input, stop, &limits(), &mut |line| lines.push(line.to_owned())).unwrap();
     (ended, lines)
 }
 
@@ -122,6 +123,7 @@ fn a_program_is_in_a_group_of_its_own() {
 
 #[test]
 fn a_program_that_is_not_there_is_an_error() {
-    let error = run(&mut Command::new("/nonexistent"), b"", patient(), &limits(), &mut |_| ()).unwrap_err();
+    let stop = Stop { ask_at: patient(), kill_at: patient() };
+    let error = run(&mut Command::new("/nonexistent"), b"", stop, &limits(), &mut |_| ()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }

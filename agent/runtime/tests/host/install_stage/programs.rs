@@ -9,6 +9,9 @@ use tempfile::TempDir;
 /// The programs that the guest's manifest asks for, and one that it does not.
 const PROGRAMS: [&str; 6] = ["cat", "echo", "env", "sleep", "yes", "sh"];
 
+/// Scripts of the guest's: their names and what they do.
+const SCRIPTS: [(&str, &str); 2] = [("stubborn", "trap '' TERM\nsleep 600\n"), ("leave-behind", "sleep 2 &\n")];
+
 /// Adds them to a root as `/bin/NAME`.
 pub fn add_to(root: &Path) {
     let (source, files) = prepared();
@@ -16,6 +19,9 @@ pub fn add_to(root: &Path) {
         let target = root.join(file);
         std::fs::create_dir_all(target.parent().unwrap()).unwrap();
         std::fs::hard_link(source.path().join(file), target).unwrap();
+    }
+    for (name, text) in SCRIPTS {
+        std::fs::write(root.join("bin").join(name), text).unwrap();
     }
 }
 

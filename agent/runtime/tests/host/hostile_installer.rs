@@ -4,14 +4,11 @@
 //! What `plugins/hostile-installer` can be told to do is a Rust enum, and the expectations below are a match without a
 //! wildcard. So a deed without a test breaks the build.
 
-#![allow(clippy::unwrap_used)]
-
-mod install_stage;
-
+use crate::artefacts::{built, cache, plugins, with_manifest};
+use crate::install_stage::{CONTENTS, Stage, runs_programs};
 use farrier_plugin_hostile_installer::{Deed, Phase};
-use farrier_runtime::install::{InstallCall, Restart, RestartKind};
-use farrier_runtime::{InstallError, LimitExceeded, Limits, LoadError, Profile, Runtime};
-use install_stage::{CONTENTS, Stage, built, cache, plugins, runs_programs};
+use farrier_runtime::install::{InstallCall, Restart, RestartSubject};
+use farrier_runtime::{InstallError, LimitExceeded, Limits, LoadError, Manifest, Profile, Runtime};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +23,7 @@ const SHORT_MILLISECONDS: u64 = 50;
 
 fn limits(deed: Deed) -> Limits {
     let call_milliseconds = match deed {
-        Deed::Loop | Deed::NeverGiveUp => SHORT_MILLISECONDS,
+        Deed::Loop | Deed::NeverGiveUp | Deed::LeaveBehind => SHORT_MILLISECONDS,
         _ => 600_000,
     };
     Limits { call_milliseconds, stop_milliseconds: 1_000, progress_lines: 7, ..Limits::default() }
@@ -34,13 +31,23 @@ fn limits(deed: Deed) -> Limits {
 
 fn max_run(deed: Deed) -> Duration {
     match deed {
-        Deed::PauseForever | Deed::NeverGiveUp | Deed::SleepyProgram | Deed::OutputFlood => SHORT,
+        Deed::PauseForever | Deed::NeverGiveUp | Deed::SleepyProgram | Deed::StubbornProgram | Deed::OutputFlood => {
+            SHORT
+        }
         _ => PATIENT,
     }
 }
 
 fn needs_programs(deed: Deed) -> bool {
-    matches!(deed, Deed::RunPrograms | Deed::SleepyProgram | Deed::OutputFlood)
+    matches!(
+        deed,
+        Deed::RunPrograms
+            | Deed::SleepyProgram
+            | Deed::TimedProgram
+            | Deed::StubbornProgram
+            | Deed::LeaveBehind
+            | Deed::OutputFlood
+    )
 }
 
 fn call(phase: Phase) -> InstallCall {
@@ -48,6 +55,7 @@ fn call(phase: Phase) -> InstallCall {
         Phase::Select => InstallCall::Select,
         Phase::Plan => InstallCall::Plan,
         Phase::Install => InstallCall::Install,
+        Phase::Finish => InstallCall::Finish,
         Phase::RollBack => InstallCall::RollBack,
     }
 }
@@ -65,9 +73,16 @@ fn expected(deed: Deed, phase: Phase, limits: &Limits) -> Result<Vec<String>, In
         | Deed::ReplaceStatus
         | Deed::AskForRestarts
         | Deed::SelectNothing
+        | Deed::TargetEdges
         | Deed::LogFlood
         | Deed::ProgressFlood
         | Deed::RestartFlood => return Ok(Vec::new()),
+        Deed::TimedProgram => return Ok(vec!["None, timed out: true".to_owned()]),
+        // There is no file of the update any more.
+        Deed::RunPrograms if phase == Phase::Finish => {
+            let reason = "/bin/cat: plugin `hostile-installer` does not ask for it";
+            return Err(InstallError::Denied { call, reason: reason.to_owned() });
+        }
         // Nothing but what is granted is in the environment, and each argument arrives as one.
         Deed::RunPrograms => {
             let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -79,6 +94,9 @@ fn expected(deed: Deed, phase: Phase, limits: &Limits) -> Result<Vec<String>, In
         }
         Deed::HugeNotes => return Ok(vec!["a note".to_owned(); limits.notes]),
         Deed::EscapePath
+        | Deed::MoveTree
+        | Deed::OpenSpecial
+        | Deed::OpenFlood
         | Deed::RaceForLink
         | Deed::SpecialModes
         | Deed::UngrantedProgram
@@ -88,21 +106,25 @@ fn expected(deed: Deed, phase: Phase, limits: &Limits) -> Result<Vec<String>, In
         Deed::SelectTooMuch => nonsense("it selected content 4294967295 of 2"),
         Deed::SelectTwice => nonsense("it selected content 0 twice"),
         Deed::Refuse => refused("it was told to refuse"),
-        Deed::Loop => InstallError::TimedOut { call, milliseconds: SHORT_MILLISECONDS },
+        Deed::Loop | Deed::LeaveBehind => InstallError::TimedOut { call, milliseconds: SHORT_MILLISECONDS },
         Deed::Trap | Deed::TrapHalfWay => trapped("it trapped: unreachable code reached"),
         Deed::Panic => trapped("it panicked at ...: panicking as told"),
         Deed::MemoryBomb => limit(limits.memory_bytes, "bytes of linear memory"),
         Deed::PauseForever => refused("the time of the installation is up (1 s)"),
         Deed::NeverGiveUp => InstallError::OutOfTime { call, seconds: 1 },
-        Deed::SleepyProgram => refused("the program was killed"),
+        Deed::SleepyProgram | Deed::StubbornProgram => refused("the program was killed"),
         Deed::OutputFlood => refused(&format!("flooded, and killed after {} bytes", limits.output_bytes)),
         Deed::HugePlan | Deed::HugeInput => limit(limits.passed_bytes, "bytes passed to the host at once"),
     })
 }
 
-/// Where the guest panicked is its source's business.
+/// Where the guest panicked is its source's business, and the rest of a remedy is tested with the grants.
 fn without_place(error: InstallError) -> InstallError {
     match error {
+        InstallError::Denied { call, reason } => {
+            let reason = reason.split(": add").next().unwrap_or_default().to_owned();
+            InstallError::Denied { call, reason }
+        }
         InstallError::Trapped { call, reason }
             if reason.starts_with("it panicked at plugins/hostile-installer/src/") =>
         {
@@ -125,6 +147,10 @@ fn every_deed_in_every_phase_ends_with_its_reason() {
                 let stage = Stage::new(profile, &limits, &format!("{}:{}", phase.as_str(), deed.as_str()));
                 plant_links(&stage, "../../etc".as_ref());
                 let answer = stage.call(&mut stage.open(max_run(deed)), *phase);
+                if let Err(error) = &answer {
+                    let is_its_own = !matches!(error, InstallError::Refused { .. } | InstallError::Denied { .. });
+                    assert_eq!(error.is_trap(), is_its_own, "{error}");
+                }
                 let answer = answer.map_err(without_place);
                 assert_eq!(answer, expected(deed, *phase, &limits), "{profile:?} {deed:?} {phase:?}");
                 stage.assert_harmless();
@@ -134,8 +160,18 @@ fn every_deed_in_every_phase_ends_with_its_reason() {
     }
 }
 
-/// The links that the guest tries to go through.
+/// The links that the guest tries to go through, and what it tries to open.
 fn plant_links(stage: &Stage, target: &Path) {
+    let special = stage.path("/opt/hostile/special");
+    std::fs::create_dir_all(special.join("folder")).unwrap();
+    std::fs::hard_link(stage.path("/etc/passwd"), special.join("hard")).unwrap();
+    symlink("/etc/passwd", special.join("symlink")).unwrap();
+    let node = |name: &str, kind, device| {
+        rustix::fs::mknodat(rustix::fs::CWD, special.join(name), kind, rustix::fs::Mode::RWXU, device)
+    };
+    node("pipe", rustix::fs::FileType::Fifo, 0).unwrap();
+    // Only root makes devices, and not even it everywhere; without one there is nothing to open.
+    let _ = node("device", rustix::fs::FileType::CharacterDevice, rustix::fs::makedev(1, 3));
     std::fs::create_dir(stage.path("/opt/hostile/deep")).unwrap();
     symlink(target, stage.path("/opt/hostile/link")).unwrap();
     symlink("/etc", stage.path("/opt/hostile/deep/link")).unwrap();
@@ -151,9 +187,11 @@ fn an_honest_installer_gets_what_it_was_granted() {
     assert_eq!(plan.iter().map(|change| change.subject.as_str()).collect::<Vec<_>>(), CONTENTS.map(|(label, _)| label));
     assert!(!stage.path("/opt/hostile").join(CONTENTS[0].0).exists(), "a plan changes nothing");
     let outcome = stage.install(&mut installation).unwrap();
-    let restart = |kind, reason: &str| Restart { kind, reason: reason.to_owned() };
-    let machine = restart(RestartKind::Machine, "it was told to");
-    assert_eq!(outcome.restarts, [restart(RestartKind::Service, "hostile.service"), machine]);
+    let restart = |subject, reason: &str| Restart { subject, reason: reason.to_owned() };
+    let service = restart(RestartSubject::Service("hostile.service".to_owned()), "its files are new");
+    let machine = restart(RestartSubject::Machine, "it was told to");
+    let other = restart(RestartSubject::Other("the shift".to_owned()), "it begins anew");
+    assert_eq!(outcome.restarts, [service, machine, other]);
     for (label, bytes) in CONTENTS {
         let path = stage.path("/opt/hostile").join(label);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), bytes);
@@ -233,7 +271,7 @@ fn a_flood_of_progress_and_of_restarts_is_cut() {
     stage.order("restart-flood");
     let restarts = stage.install(&mut stage.open(PATIENT)).unwrap().restarts;
     assert_eq!(restarts.len(), 4);
-    assert_eq!(restarts[3].kind, RestartKind::Machine, "that one is never lost");
+    assert_eq!(restarts[3].subject, RestartSubject::Machine, "that one is never lost");
 }
 
 #[test]
@@ -264,12 +302,12 @@ fn what_is_not_what_the_policy_names_is_not_installed() {
 fn a_grant_that_one_of_three_withholds_is_withheld() {
     let stage = Stage::new(Profile::Native, &Limits::default(), "nothing");
     let plugin = stage.load(&built("hostile-installer")).unwrap();
-    let allowed = farrier_runtime::GrantLists { read: plugin.manifest().read.clone(), ..Default::default() };
+    let allowed = farrier_runtime::GrantLists { read: vec!["/etc/hostile".to_owned()], ..Default::default() };
     let mut installation = stage.open_granted(&plugin, &allowed, PATIENT);
     assert!(stage.select(&mut installation).is_ok());
     let error = stage.install(&mut installation).unwrap_err();
     assert!(matches!(error, InstallError::Denied { call: InstallCall::Install, .. }), "{error}");
-    assert!(error.to_string().contains("add \"/opt/hostile\" to `write` under [plugins] in agent.toml"), "{error}");
+    assert!(error.to_string().contains("add \"/opt/**\" to `write` under [plugins] in agent.toml"), "{error}");
     assert_eq!(std::fs::read_dir(stage.path("/opt/hostile")).unwrap().count(), 0);
 }
 
@@ -284,20 +322,12 @@ fn an_applicability_plugin_is_no_installer_and_no_installer_scans() {
     let error = load(&built("hostile-installer"));
     assert!(matches!(&error, LoadError::OtherWorld(_)), "{error}");
     // And if its manifest lies: what it imports gives it away.
-    let mut lying = built("hostile-installer");
-    let manifest = br#""world":"installer""#;
-    let at = lying.windows(manifest.len()).position(|window| window == manifest).unwrap();
-    let fields = lying.windows(8).rposition(|window| window == br#","write""#).unwrap();
-    let end = lying.len();
-    let padding = b" ".repeat(end - fields - 1);
-    lying.truncate(fields);
-    lying.extend(padding);
-    lying.push(b'}');
-    lying.splice(at..at + manifest.len(), br#""world":"applicability""#.iter().copied());
-    // The section is four bytes longer now; take them from the padding.
-    let shorter = lying.len() - 4 - 1;
-    lying.drain(shorter..shorter + 4);
-    let error = load(&lying);
+    let mut manifest = serde_json::to_value(Manifest::read(&built("hostile-installer")).unwrap()).unwrap();
+    manifest["world"] = "applicability".into();
+    manifest["scopes"] = serde_json::json!(["a/b"]);
+    manifest["write"] = serde_json::json!([]);
+    manifest["run"] = serde_json::json!([]);
+    let error = load(&with_manifest(&built("hostile-installer"), manifest.to_string().as_bytes()));
     assert!(matches!(&error, LoadError::Import { import, .. } if import.contains("/content@")), "{error}");
 }
 

@@ -1,8 +1,6 @@
 //! A runtime, an endpoint and the guests, for tests.
 
-mod artefacts;
-
-use artefacts::{built, cache, plugins};
+use crate::artefacts::{built, cache, plugins};
 use farrier_protocol::ComplianceState;
 use farrier_runtime::{Compiler, Endpoint, Grants, Limits, LoadError, Plugin, Profile, Runtime, Scan};
 use std::sync::{Arc, Mutex};
@@ -27,7 +25,7 @@ pub fn wat(name: &str) -> Vec<u8> {
 /// A runtime and an endpoint with an order for the hostile guest.
 pub struct Stage {
     runtime: Runtime,
-    endpoint: Endpoint,
+    pub endpoint: Endpoint,
     root: TempDir,
 }
 
@@ -35,6 +33,7 @@ impl Stage {
     pub fn new(profile: Profile, limits: &Limits, order: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("etc")).unwrap();
+        std::fs::write(root.path().join("etc/passwd"), "root").unwrap();
         let endpoint = Endpoint::open(root.path()).unwrap();
         let stage = Self { runtime: Runtime::new(profile, limits.clone()).unwrap(), endpoint, root };
         stage.order(order);
@@ -56,7 +55,10 @@ impl Stage {
     }
 
     pub fn scan_of(&self, plugin: &Plugin) -> Scan {
-        plugin.scan(&self.endpoint, Grants::new(plugin.manifest(), ["/etc/*"], ["/**"]).unwrap())
+        plugin.scan(
+            &self.endpoint,
+            Grants::new(plugin.manifest(), ["/etc/*", "disk-space"], ["/**", "disk-space"]).unwrap(),
+        )
     }
 
     /// In the same runtime, after and beside what happened.

@@ -1,10 +1,8 @@
 //! A runtime, an endpoint with a few programs, and the installer that misbehaves, for tests.
 
-#[path = "../stage/artefacts.rs"]
-mod artefacts;
 mod programs;
 
-pub use artefacts::{built, cache, plugins};
+use crate::artefacts::{built, cache};
 use farrier_plugin_hostile_installer::Phase;
 use farrier_protocol::Digest;
 use farrier_runtime::install::{BlobFile, Change, Entry, Options, Outcome, Selection, Update};
@@ -43,11 +41,13 @@ pub fn runs_programs() -> bool {
 impl Stage {
     pub fn new(profile: Profile, limits: &Limits, order: &str) -> Self {
         let (root, downloads) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        for folder in ["etc", "opt/hostile", "var/lib/dpkg", "var/cache"] {
+        for folder in ["etc", "opt/hostile", "srv/foreign", "var/lib/dpkg", "var/cache"] {
             std::fs::create_dir_all(root.path().join(folder)).unwrap();
         }
         std::fs::write(root.path().join("etc/passwd"), "root").unwrap();
         std::fs::write(root.path().join("etc/hostile"), order).unwrap();
+        std::fs::write(root.path().join("srv/file"), "file").unwrap();
+        std::fs::write(root.path().join("srv/foreign/secret"), "secret").unwrap();
         for (label, bytes) in CONTENTS {
             std::fs::write(downloads.path().join(label), bytes).unwrap();
         }
@@ -77,16 +77,12 @@ impl Stage {
     /// An installation where everything the manifest asks for is granted.
     pub fn open(&self, max_run: Duration) -> Installation {
         let plugin = self.load(&built("hostile-installer")).unwrap();
-        let manifest = plugin.manifest();
-        let all = GrantLists { read: manifest.read.clone(), write: manifest.write.clone(), run: manifest.run.clone() };
-        self.open_granted(&plugin, &all, max_run)
+        self.open_granted(&plugin, &GrantLists::from(plugin.manifest()), max_run)
     }
 
     pub fn open_granted(&self, plugin: &InstallerPlugin, allowed: &GrantLists, max_run: Duration) -> Installation {
-        let manifest = plugin.manifest();
-        let approved =
-            GrantLists { read: manifest.read.clone(), write: manifest.write.clone(), run: manifest.run.clone() };
-        let grants = InstallerGrants::new(manifest, &approved, allowed).unwrap();
+        let approved = GrantLists::from(plugin.manifest());
+        let grants = InstallerGrants::new(plugin.manifest(), &approved, allowed).unwrap();
         let lines = Arc::clone(&self.lines);
         let watcher = move |line: &str| lines.lock().unwrap().push(line.to_owned());
         plugin.open(&self.endpoint, grants, InstallLimits { max_run }, watcher)
@@ -103,9 +99,10 @@ impl Stage {
     }
 
     pub fn update(&self) -> Update {
-        let entry = |blob: BlobFile| Entry { label: blob.label, length: blob.length };
+        let entry = |blob: BlobFile| Entry { label: blob.label, digest: blob.digest, length: blob.length };
         let entries: Vec<_> = self.blobs().into_iter().map(entry).collect();
-        Update { name: "test/update/1.0".to_owned(), contents: entries.clone(), previous: entries }
+        let (name, instructions) = ("test/update/1.0".to_owned(), b"as told".to_vec());
+        Update { name, instructions, contents: entries.clone(), previous: entries }
     }
 
     pub fn select(&self, installation: &mut Installation) -> Result<Selection, InstallError> {
@@ -129,6 +126,7 @@ impl Stage {
                 Vec::new()
             }),
             Phase::Install => self.install(installation).map(|outcome| outcome.notes),
+            Phase::Finish => installation.finish(&self.update()).map(|outcome| outcome.notes),
             Phase::RollBack => installation.roll_back(&self.update(), &self.blobs()).map(|outcome| outcome.notes),
         }
     }
@@ -136,6 +134,8 @@ impl Stage {
     /// Nothing outside the grants has changed, and no copy is left over.
     pub fn assert_harmless(&self) {
         assert_eq!(self.text("/etc/passwd"), "root");
+        assert_eq!((self.text("/srv/file"), self.text("/srv/foreign/secret")), ("file".into(), "secret".into()));
+        assert_eq!(std::fs::read_dir(self.path("/srv/foreign")).unwrap().count(), 1);
         let agent = self.path("/var/cache/farrier-agent");
         assert!(!agent.exists() || std::fs::read_dir(agent).unwrap().count() == 0, "copies are left over");
         let mut etc: Vec<_> = std::fs::read_dir(self.path("/etc")).unwrap().map(|e| e.unwrap().file_name()).collect();

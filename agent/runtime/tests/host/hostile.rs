@@ -3,14 +3,10 @@
 //! What `plugins/hostile` can be told to do is a Rust enum, and the expectations below are matches without a wildcard;
 //! what is in `plugins/hostile/wat` is compared with a list. So a guest without a test breaks the build.
 
-#![allow(clippy::unwrap_used)]
-
-mod stage;
-
-use farrier_plugin_hostile::{Deed, Phase};
+use crate::stage::{self, RULE, RULES, Stage, counting_log_lines, wat};
+use farrier_plugin_hostile::{Deed, OTHER_SCOPE, Phase};
 use farrier_protocol::ComplianceState;
 use farrier_runtime::{Call, LimitExceeded, Limits, LoadError, Profile, Scan, ScanError};
-use stage::{RULE, RULES, Stage, counting_log_lines, wat};
 
 /// Long enough for every deed that ends by itself, on any machine.
 const PATIENT_MILLISECONDS: u64 = 600_000;
@@ -19,10 +15,11 @@ const SHORT_MILLISECONDS: u64 = 50;
 
 fn limits(deed: Deed) -> Limits {
     let call_milliseconds = match deed {
-        Deed::Loop => SHORT_MILLISECONDS,
+        Deed::Loop | Deed::QueryForever => SHORT_MILLISECONDS,
         _ => PATIENT_MILLISECONDS,
     };
-    Limits { call_milliseconds, scan_milliseconds: PATIENT_MILLISECONDS, file_bytes: 4096, ..Limits::default() }
+    let (scan_milliseconds, file_bytes, digest_bytes) = (PATIENT_MILLISECONDS, 4096, 4096);
+    Limits { call_milliseconds, scan_milliseconds, file_bytes, digest_bytes, ..Limits::default() }
 }
 
 fn call(phase: Phase) -> Call {
@@ -53,16 +50,23 @@ fn expected(deed: Deed, phase: Phase, limits: &Limits) -> Option<ScanError> {
     let limit = |limit: usize, unit| ScanError::Limit { call, exceeded: LimitExceeded { limit: limit as u64, unit } };
     let refused = |reason: &str| ScanError::Refused { call, reason: reason.to_owned() };
     Some(match deed {
-        Deed::Nothing | Deed::LogFlood => return None,
-        Deed::Loop => ScanError::TimedOut { call, milliseconds: limits.call_milliseconds },
+        Deed::Nothing | Deed::LogFlood | Deed::LookAround | Deed::ReadAtEdges => return None,
+        Deed::Loop | Deed::QueryForever => ScanError::TimedOut { call, milliseconds: limits.call_milliseconds },
         Deed::Recursion => limit(limits.wasm_stack_bytes, "bytes of stack"),
         Deed::MemoryBomb => limit(limits.memory_bytes, "bytes of linear memory"),
         Deed::Trap => ScanError::Trapped { call, reason: "it trapped: unreachable code reached".to_owned() },
         Deed::Panic => ScanError::Trapped { call, reason: "it panicked at ...: panicking as told".to_owned() },
         Deed::WrongCount => ScanError::Nonsense { call, reason: "it answered 3 states for 2 rules".to_owned() },
-        Deed::HugeExplanation | Deed::HugeAnswer => limit(limits.passed_bytes, "bytes passed to the host at once"),
+        Deed::OtherScope => ScanError::Nonsense {
+            call,
+            reason: format!("it named the scope `{OTHER_SCOPE}`, which no pattern in `scopes` of its manifest covers"),
+        },
+        Deed::HugeExplanation | Deed::HugeAnswer | Deed::HugePath => {
+            limit(limits.passed_bytes, "bytes passed to the host at once")
+        }
         Deed::ReadForever => refused("too large: /etc/hostile: more than 4096 bytes read from all files"),
         Deed::ResourceFlood => refused("too large: /etc/hostile: more than 8 files open"),
+        Deed::DigestForever => refused("too large: /etc/hostile: more than 4096 bytes in all files that are hashed"),
     })
 }
 
@@ -85,12 +89,12 @@ fn every_deed_in_every_phase_ends_with_its_reason() {
                 let limits = limits(deed);
                 let stage = Stage::new(profile, &limits, &format!("{}:{}", phase.as_str(), deed.as_str()));
                 let mut scan = stage.scan("hostile");
-                let answer = ask(&mut scan, *phase);
-                assert_eq!(
-                    answer.err().map(without_place),
-                    expected(deed, *phase, &limits),
-                    "{profile:?} {deed:?} {phase:?}"
-                );
+                let error = ask(&mut scan, *phase).err();
+                if let Some(error) = &error {
+                    assert_eq!(error.is_trap(), !matches!(error, ScanError::Refused { .. }), "{error}");
+                }
+                assert_eq!(error.map(without_place), expected(deed, *phase, &limits), "{profile:?} {deed:?} {phase:?}");
+                assert!(scan.memory_bytes() <= limits.memory_bytes as u64);
                 stage.assert_next_plugin_is_unaffected();
             }
         }
@@ -271,7 +275,7 @@ fn a_missing_function_is_named(profile: Profile) {
 
 fn an_unknown_import_is_refused_by_name(profile: Profile) {
     let error = refusal(profile, &wat("unknown-import"));
-    assert!(matches!(&error, LoadError::Import { import, .. } if import == "farrier:policy/process@0.1.0"), "{error}");
+    assert!(matches!(&error, LoadError::Import { import, .. } if import == "farrier:policy/process@1.0.0"), "{error}");
 }
 
 fn wasi_is_refused_by_name(profile: Profile) {
@@ -342,18 +346,18 @@ fn what_is_no_plugin_is_refused_before_it_is_compiled() {
     let large = vec![0; Limits::default().component_bytes + 1];
     assert!(matches!(refusal(Profile::Native, &large), LoadError::TooLarge { .. }));
     assert!(matches!(refusal(Profile::Native, b"\0asm\x0d\0\x01\0"), LoadError::Manifest(_)));
-    let other = stage::wat_text("honest").replace("\\220.1.0\\22,\\22world", "\\229.1.0\\22,\\22world");
+    let other = stage::wat_text("honest").replace("\\221.0.0\\22,\\22world", "\\229.1.0\\22,\\22world");
     let error = refusal(Profile::Native, &::wat::parse_str(other).unwrap());
     assert!(error.to_string().contains("it was built for farrier:policy 9.1.0"), "{error}");
 }
 
 #[test]
 fn an_interface_of_the_right_name_with_another_function_is_refused() {
-    let import = "(component\n  (import \"farrier:policy/facts@0.1.0\" (instance (export \"run\" (func))))";
+    let import = "(component\n  (import \"farrier:policy/facts@1.0.0\" (instance (export \"run\" (func))))";
     let text = stage::wat_text("honest").replacen("(component", import, 1);
     let error = refusal(Profile::Native, &::wat::parse_str(text).unwrap());
     assert!(matches!(error, LoadError::Mismatch { .. }), "{error}");
     assert!(error.to_string().contains("`run`"), "{error}");
-    let text = stage::wat_text("honest").replace("farrier:policy/compliance@0.1.0", "farrier:policy/other@0.1.0");
+    let text = stage::wat_text("honest").replace("farrier:policy/compliance@1.0.0", "farrier:policy/other@1.0.0");
     assert!(matches!(refusal(Profile::Native, &::wat::parse_str(text).unwrap()), LoadError::Export { .. }));
 }
