@@ -1,6 +1,6 @@
-//! `plugins/dist/`: the built components, and what they were built from.
+//! `plugins/dist/`: the built components, and what they and those of `policy-samples/` were built from.
 
-use crate::{Component, Toolchain, Workspace, component::hex, sources::Sources, toolchain::Compiler};
+use crate::{Component, Plugin, Toolchain, Workspace, hex, toolchain::Compiler};
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -15,11 +15,11 @@ const HEADER: &str = "# Written by `cargo plugins`; a test compares it with the 
 pub struct Dist {
     /// What the components were compiled with.
     pub compiler: Compiler,
-    /// The components by name.
+    /// The components by what [`Plugin::key`] calls them.
     pub component: BTreeMap<String, Entry>,
 }
 
-/// A component of `plugins/dist/`.
+/// A component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
@@ -31,10 +31,10 @@ pub struct Entry {
 
 impl Dist {
     /// What the manifest of freshly built components says.
-    pub(crate) fn of(workspace: &Workspace, toolchain: &Toolchain, components: &[Component]) -> Result<Self> {
-        let entry = |component: &Component| {
-            let sources = Sources::of(workspace, &component.name)?.sha256;
-            Ok((component.name.clone(), Entry { sha256: component.sha256(), sources }))
+    pub(crate) fn of(toolchain: &Toolchain, components: &[(Plugin, Component)]) -> Result<Self> {
+        let entry = |(plugin, component): &(Plugin, Component)| {
+            let sources = plugin.project()?.source_digest()?;
+            Ok((plugin.key.clone(), Entry { sha256: component.sha256(), sources }))
         };
         let component = components.iter().map(entry).collect::<Result<_>>()?;
         Ok(Self { compiler: toolchain.compiler.clone(), component })
@@ -50,35 +50,36 @@ impl Dist {
         toml::from_str(&text).with_context(|| format!("in {}", path.display()))
     }
 
-    /// Writes the manifest and the components beside it.
-    pub(crate) fn write(&self, workspace: &Workspace, components: &[Component]) -> Result<()> {
+    /// Writes the manifest and the components.
+    pub(crate) fn write(&self, workspace: &Workspace, components: &[(Plugin, Component)]) -> Result<()> {
         let folder = workspace.dist();
         fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
-        for component in components {
-            fs::write(folder.join(&component.name).with_extension("wasm"), &component.bytes)?;
+        for (plugin, component) in components {
+            let path = &plugin.component;
+            fs::write(path, &component.bytes).with_context(|| format!("writing {}", path.display()))?;
         }
         fs::write(folder.join(MANIFEST), HEADER.to_owned() + &toml::to_string(self)?)?;
         Ok(())
     }
 
-    /// Whether every in-box plugin is there and was built from the sources as they are now.
+    /// Whether every plugin is there and was built from the sources as they are now.
     ///
     /// # Errors
     /// Which is not.
     pub fn check_sources(&self, workspace: &Workspace) -> Result<()> {
         let plugins = workspace.plugins()?;
-        for name in &plugins {
-            let now = Sources::of(workspace, name)?.sha256;
+        for plugin in &plugins {
+            let key = &plugin.key;
+            let now = plugin.project()?.source_digest()?;
             ensure!(
-                self.entry(name)?.sources == now,
-                "the sources of plugin {name} have changed since plugins/dist/{name}.wasm was built: run `cargo \
-                 plugins`"
+                self.entry(key)?.sources == now,
+                "the sources of plugin {key} have changed since its component was built: run `cargo plugins`"
             );
         }
-        if let Some(name) = self.component.keys().find(|name| !plugins.contains(name)) {
+        if let Some(key) = self.component.keys().find(|key| plugins.iter().all(|plugin| plugin.key != **key)) {
             bail!(
-                "plugins/dist has {name}, of which there is no plugin: run `cargo plugins`, and remove \
-                 plugins/dist/{name}.wasm"
+                "plugins/dist/manifest.toml has {key}, of which there is no plugin: run `cargo plugins`, and \
+                 remove its component"
             );
         }
         Ok(())
@@ -89,10 +90,11 @@ impl Dist {
     /// # Errors
     /// Which is not.
     pub fn check_components(&self, workspace: &Workspace) -> Result<()> {
-        for (name, entry) in &self.component {
-            let path = workspace.dist().join(name).with_extension("wasm");
-            let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
-            ensure!(hex(&Sha256::digest(bytes)) == entry.sha256, "{} is not what was built", path.display());
+        for plugin in workspace.plugins()? {
+            let path = &plugin.component;
+            let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+            let built = &self.entry(&plugin.key)?.sha256;
+            ensure!(hex(&Sha256::digest(bytes)) == *built, "{} is not what was built", path.display());
         }
         Ok(())
     }
@@ -101,16 +103,14 @@ impl Dist {
     ///
     /// # Errors
     /// Which is not, and if this compiler's cannot be compared with them.
-    pub fn check_rebuilt(&self, toolchain: &Toolchain, components: &[Component]) -> Result<()> {
+    pub fn check_rebuilt(&self, toolchain: &Toolchain, components: &[(Plugin, Component)]) -> Result<()> {
         if let Some(difference) = self.compiler_differs_from(toolchain) {
             bail!("{difference}");
         }
-        for component in components {
-            let name = &component.name;
-            ensure!(
-                component.sha256() == self.entry(name)?.sha256,
-                "plugins/dist/{name}.wasm is not what its sources build: run `cargo plugins`"
-            );
+        for (plugin, component) in components {
+            let (key, path) = (&plugin.key, plugin.component.display());
+            let built = &self.entry(key)?.sha256;
+            ensure!(component.sha256() == *built, "{path} is not what its sources build: run `cargo plugins`");
         }
         Ok(())
     }
@@ -122,7 +122,8 @@ impl Dist {
         (built != here).then(|| format!("plugins/dist was built with {built}, and this machine has {here}"))
     }
 
-    fn entry(&self, name: &str) -> Result<&Entry> {
-        self.component.get(name).with_context(|| format!("plugins/dist has no plugin {name}: run `cargo plugins`"))
+    fn entry(&self, key: &str) -> Result<&Entry> {
+        let entry = self.component.get(key);
+        entry.with_context(|| format!("plugins/dist/manifest.toml has no plugin {key}: run `cargo plugins`"))
     }
 }

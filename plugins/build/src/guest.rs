@@ -1,12 +1,13 @@
 //! Compiling a guest crate into a core module.
 
 use crate::{
-    Workspace,
+    cargo::{Crate, Lock},
     toolchain::{Library, TARGET, Toolchain},
 };
 use anyhow::{Context, Result, ensure};
 use std::{
     env, fs,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -20,23 +21,42 @@ pub const PROFILE: [&str; 6] = [
     "profile.guest.strip='symbols'",
 ];
 
+/// Whether Cargo.lock has to be there and to fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locked {
+    /// It has: what is built is recorded.
+    Yes,
+    /// It is made or mended if need be.
+    No,
+}
+
 /// Builds the core module of a plugin.
-pub fn build(workspace: &Workspace, toolchain: &Toolchain, name: &str) -> Result<Vec<u8>> {
-    let package = format!("farrier-plugin-{name}");
+pub fn build(
+    guest: &Crate,
+    toolchain: &Toolchain,
+    target: &Path,
+    remapped: &[(PathBuf, String)],
+    locked: Locked,
+) -> Result<Vec<u8>> {
+    let root = guest.workspace()?;
+    let target = std::path::absolute(target).with_context(|| format!("finding {}", target.display()))?;
     let mut cargo = cargo();
-    cargo.current_dir(workspace.root()).arg("rustc").args(["--locked", "--lib", "--package", &package]);
+    cargo.current_dir(&guest.folder).arg("rustc").args(["--lib", "--package", &guest.package]);
+    if locked == Locked::Yes {
+        ensure!(Lock::is_there(&root), "{} has no Cargo.lock", root.display());
+        cargo.arg("--locked");
+    }
     cargo.args(["--crate-type", "cdylib", "--target", TARGET, "--profile", "guest"]);
-    cargo.arg("--target-dir").arg(workspace.target());
+    cargo.arg("--target-dir").arg(&target);
     cargo.args(PROFILE.iter().flat_map(|setting| ["--config", setting]));
     if toolchain.compiler.library == Library::Source {
         cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=core,alloc");
     }
-    let flags = toolchain.remapped_paths(workspace)?.into_iter();
-    let flags: Vec<String> = flags.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect();
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    let flags = remapped.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.collect::<Vec<_>>().join("\x1f"));
     let status = cargo.stdin(Stdio::null()).stdout(Stdio::null()).status().context("starting cargo")?;
-    ensure!(status.success(), "cargo failed to compile {package}");
-    let module = workspace.target().join(TARGET).join("guest").join(package.replace('-', "_") + ".wasm");
+    ensure!(status.success(), "cargo failed to compile {}", guest.package);
+    let module = target.join(TARGET).join("guest").join(format!("{}.wasm", guest.library));
     fs::read(&module).with_context(|| format!("reading {}", module.display()))
 }
 

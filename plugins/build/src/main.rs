@@ -1,4 +1,5 @@
-//! `cargo plugins [build|check]`: builds the in-box plugins into `plugins/dist/`, or compares it with a fresh build.
+//! `cargo plugins [build|check]`: builds the plugins of this repository into `plugins/dist/` and `policy-samples/`, or
+//! compares them with a fresh build.
 
 use anyhow::{Result, bail};
 use farrier_plugins_build::{Workspace, build, check};
@@ -9,13 +10,14 @@ fn main() -> Result<()> {
     let workspace = Workspace::find()?;
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] | ["build"] => {
-            for component in build(&workspace)? {
-                println!("plugins/dist/{}.wasm: {} bytes", component.name, component.bytes.len());
+            for (plugin, component) in build(&workspace)? {
+                let path = plugin.component.strip_prefix(workspace.root()).unwrap_or(&plugin.component);
+                println!("{}: {} bytes", path.display(), component.bytes.len());
             }
         }
         ["check"] => {
             check(&workspace)?;
-            println!("plugins/dist is what the sources say.");
+            println!("The components are what the sources say.");
         }
         _ => bail!("usage: cargo plugins [build|check]"),
     }

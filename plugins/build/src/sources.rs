@@ -1,165 +1,85 @@
 //! What a plugin is made from, in one digest. Needs no compiler, no network and no wasm target.
 
-use crate::{Workspace, component::hex, guest::PROFILE};
-use anyhow::{Context, Result, anyhow};
-use serde::Deserialize;
+use crate::{
+    cargo::{Crate, Lock, crate_of},
+    guest::PROFILE,
+    hex,
+    manifest::{self, Manifest},
+};
+use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
-/// What a plugin is made from.
-#[derive(Debug, Clone)]
-pub struct Sources {
-    /// The version of the guest crate.
-    pub version: String,
-    /// SHA-256, in hexadecimal, over the guest crate and every crate of ours below it, the WIT, the versions and
-    /// checksums of the other crates, and the compiler's settings.
-    pub sha256: String,
-}
+/// Beside the SDK: what plugins and agent say to each other.
+const WIT: &str = "../../wit";
+const SDK: &str = "farrier-plugin-sdk";
+/// Folders of a project that are made from the rest of it, or belong to nobody's component.
+const NO_SOURCES: [&str; 5] = ["target", "tests", "node_modules", "dist", "__pycache__"];
 
-/// Cargo.lock, as far as it matters.
-#[derive(Deserialize)]
-struct Lock {
-    package: Vec<Package>,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    name: String,
-    version: String,
-    source: Option<String>,
-    checksum: Option<String>,
-    #[serde(default)]
-    dependencies: Vec<String>,
-}
-
-impl Sources {
-    /// The sources of a plugin, as they are now.
-    ///
-    /// # Errors
-    /// What cannot be read.
-    pub fn of(workspace: &Workspace, name: &str) -> Result<Self> {
-        let lock: Lock = read_toml(&workspace.root().join("Cargo.lock"))?;
-        let guest = lock.find(&format!("farrier-plugin-{name}"))?;
-        let crates = crates(workspace)?;
-        let mut files = files_below(&workspace.root().join("wit"))?;
-        let mut lines: BTreeSet<String> = PROFILE.iter().map(ToString::to_string).collect();
-        for package in lock.closure(guest, &crates)? {
-            match (&package.source, &package.checksum) {
-                (None, _) => files.extend(guest_files(&crate_of(package, &crates)?.folder)?),
-                (Some(_), checksum) => {
-                    let checksum = checksum.as_deref().unwrap_or_default();
-                    lines.insert(format!("{} {} {checksum}", package.name, package.version));
-                }
+/// SHA-256, in hexadecimal, over a guest crate and every crate in a folder below it, the WIT, the versions and
+/// checksums of the other crates, and the compiler's settings. It does not depend on where they are.
+pub(crate) fn digest_of_crate(guest: &Crate) -> Result<String> {
+    let crates = guest.with_local_dependencies()?;
+    let lock = Lock::read(&guest.workspace()?)?;
+    let mut lines: BTreeSet<String> = PROFILE.iter().map(ToString::to_string).collect();
+    for package in lock.closure(&guest.package, &crates)? {
+        if package.source.is_some() {
+            let checksum = package.checksum.as_ref().or(package.source.as_ref()).map_or("", String::as_str);
+            lines.insert(format!("{} {} {checksum}", package.name, package.version));
+            continue;
+        }
+        let found = crate_of(package, &crates)?;
+        for file in guest_files(&found.folder)? {
+            lines.insert(line(&package.name, &found.folder, &file)?);
+        }
+        let wit = found.folder.join(WIT);
+        if package.name == SDK && wit.is_dir() {
+            for file in files_in(&wit)?.into_iter().filter(|file| file.is_file()) {
+                lines.insert(line("wit", &wit, &file)?);
             }
         }
-        for file in files {
-            let content = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-            let path = file.strip_prefix(workspace.root())?.display();
-            lines.insert(format!("{path} {}", hex(&Sha256::digest(content))));
-        }
-        let text = Vec::from_iter(lines).join("\n");
-        Ok(Self { version: guest.version.clone(), sha256: hex(&Sha256::digest(text)) })
     }
+    Ok(digest(lines))
 }
 
-impl Lock {
-    /// The package of a dependency: `name`, or `name version` where there are several of the name.
-    fn find(&self, dependency: &str) -> Result<&Package> {
-        let (name, version) = dependency.split_once(' ').map_or((dependency, None), |(name, rest)| (name, Some(rest)));
-        let mut named = self.package.iter().filter(|package| package.name == name);
-        named
-            .find(|package| version.is_none_or(|version| package.version == version))
-            .ok_or_else(|| anyhow!("Cargo.lock has no package {dependency}"))
-    }
-
-    /// The package and all that is compiled into it: not what only its tests need.
-    fn closure<'a>(&'a self, root: &'a Package, crates: &BTreeMap<String, Crate>) -> Result<Vec<&'a Package>> {
-        let mut packages = vec![root];
-        let mut known = BTreeSet::from([(&root.name, &root.version)]);
-        let mut at = 0;
-        while let Some(package) = packages.get(at) {
-            let compiled = match package.source {
-                None => Some(&crate_of(package, crates)?.dependencies),
-                Some(_) => None,
-            };
-            let dependencies = package.dependencies.iter().map(|dependency| self.find(dependency));
-            for dependency in dependencies.collect::<Result<Vec<_>>>()? {
-                let is_compiled = compiled.is_none_or(|compiled| compiled.contains(&dependency.name));
-                if is_compiled && known.insert((&dependency.name, &dependency.version)) {
-                    packages.push(dependency);
-                }
-            }
-            at += 1;
-        }
-        Ok(packages)
-    }
+/// SHA-256, in hexadecimal, over the files of a folder, but not of what is made from them: for what is not written in
+/// Rust. It does not depend on where the folder is.
+///
+/// # Errors
+/// What cannot be read.
+pub fn digest_folder(folder: &Path) -> Result<String> {
+    let files = files_below(folder)?;
+    Ok(digest(files.iter().map(|file| line("", folder, file)).collect::<Result<_>>()?))
 }
 
-/// A crate of ours.
-struct Crate {
-    folder: PathBuf,
-    /// What is compiled into it. Cargo.lock does not tell it from what its tests need.
-    dependencies: BTreeSet<String>,
+fn digest(lines: BTreeSet<String>) -> String {
+    hex(&Sha256::digest(Vec::from_iter(lines).join("\n")))
 }
 
-fn crate_of<'a>(package: &Package, crates: &'a BTreeMap<String, Crate>) -> Result<&'a Crate> {
-    crates.get(&package.name).with_context(|| {
-        format!("{} is not below plugins/: a plugin depends on the SDK and rule schemas only", package.name)
-    })
+/// A file's name and what is in it.
+fn line(of: &str, folder: &Path, file: &Path) -> Result<String> {
+    let content = fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+    let path = file.strip_prefix(folder)?.components().map(|part| part.as_os_str().to_string_lossy());
+    Ok(format!("{of}/{} {}", path.collect::<Vec<_>>().join("/"), hex(&Sha256::digest(content))))
 }
 
-/// The crates below `plugins/` by name.
-fn crates(workspace: &Workspace) -> Result<BTreeMap<String, Crate>> {
-    #[derive(Deserialize)]
-    struct Manifest {
-        package: Name,
-        #[serde(default)]
-        dependencies: toml::Table,
-        #[serde(default)]
-        target: BTreeMap<String, Target>,
-    }
-    #[derive(Deserialize)]
-    struct Name {
-        name: String,
-    }
-    #[derive(Deserialize)]
-    struct Target {
-        #[serde(default)]
-        dependencies: toml::Table,
-    }
-    let mut crates = BTreeMap::new();
-    for entry in workspace.root().join("plugins").read_dir()? {
-        let folder = entry?.path();
-        if folder.join("Cargo.toml").exists() {
-            let manifest: Manifest = read_toml(&folder.join("Cargo.toml"))?;
-            let tables = manifest.target.into_values().map(|target| target.dependencies);
-            let dependencies = tables.chain([manifest.dependencies]).flatten().map(package_name).collect();
-            crates.insert(manifest.package.name, Crate { folder, dependencies });
-        }
-    }
-    Ok(crates)
-}
-
-/// The package of a dependency, which may go by another name.
-fn package_name((name, settings): (String, toml::Value)) -> String {
-    settings.get("package").and_then(toml::Value::as_str).map_or(name, str::to_owned)
-}
-
-/// What of a crate of ours is compiled.
+/// What of a crate is compiled.
 fn guest_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = files_below(&folder.join("src"))?;
-    files.extend(["Cargo.toml", "plugin.toml"].map(|name| folder.join(name)).into_iter().filter(|file| file.exists()));
+    files.extend(["Cargo.toml", "build.rs"].map(|name| folder.join(name)).into_iter().filter(|file| file.exists()));
+    if folder.join(manifest::FILE).exists() {
+        files.extend(Manifest::files(folder)?);
+    }
     Ok(files)
 }
 
 fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in folder.read_dir().with_context(|| format!("reading {}", folder.display()))? {
-        let path = entry?.path();
+    for path in files_in(folder)? {
         if path.is_dir() {
             files.extend(files_below(&path)?);
         } else {
@@ -169,7 +89,14 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("in {}", path.display()))
+/// What is in a folder and is a source, or may have some below it.
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = folder.read_dir().with_context(|| format!("reading {}", folder.display()))?;
+    let paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let is_source = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        let is_left_out = path.is_dir() && NO_SOURCES.contains(&&*name);
+        !is_left_out && !name.starts_with('.')
+    };
+    Ok(paths.into_iter().filter(is_source).collect())
 }

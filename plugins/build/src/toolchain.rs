@@ -1,9 +1,15 @@
 //! The compiler, and how it comes by a `core` and `alloc` for wasm.
 
-use crate::{Workspace, rust_src};
+use crate::rust_src;
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::{Deserialize, Serialize};
-use std::{env, ffi::OsString, fmt, path::PathBuf, process::Command};
+use std::{
+    env,
+    ffi::OsString,
+    fmt,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// The target of guests.
 pub const TARGET: &str = "wasm32-unknown-unknown";
@@ -90,11 +96,15 @@ impl Toolchain {
         })
     }
 
-    /// What turns paths of this machine into paths that are the same on every machine: from and to.
-    pub fn remapped_paths(&self, workspace: &Workspace) -> Result<Vec<(PathBuf, String)>> {
-        let mut paths = vec![(workspace.root().to_owned(), ".".to_owned())];
-        let registries = cargo_home()?.join("registry/src");
-        for registry in registries.read_dir().with_context(|| format!("reading {}", registries.display()))? {
+    /// What turns the paths of crates and of the standard library into paths that are the same on every machine: from
+    /// and to.
+    pub(crate) fn remapped_paths(&self) -> Result<Vec<(PathBuf, String)>> {
+        let mut paths = Vec::new();
+        let home = cargo_home()?;
+        let registries = home.join("registry/src");
+        // Before the first download there is none, and then what comes is remapped as a whole.
+        paths.push((home, "cargo".to_owned()));
+        for registry in registries.read_dir().into_iter().flatten() {
             paths.push((registry?.path(), "registry".to_owned()));
         }
         paths.push((self.sysroot.join(rust_src::FOLDER), format!("/rustc/{}", self.commit)));
@@ -103,12 +113,18 @@ impl Toolchain {
 
     /// A path of this machine that `bytes` contain.
     #[must_use]
-    pub fn private_path_in(&self, workspace: &Workspace, bytes: &[u8]) -> Option<String> {
+    pub(crate) fn private_path_in(&self, root: &Path, bytes: &[u8]) -> Option<String> {
         let home = env::home_dir();
-        let folders = [Some(workspace.root().to_owned()), Some(self.sysroot.clone()), cargo_home().ok(), home];
+        let folders = [Some(root.to_owned()), Some(self.sysroot.clone()), cargo_home().ok(), home];
         let mut paths = folders.into_iter().flatten().map(|path| path.to_string_lossy().into_owned());
-        paths.find(|path| path.len() > 1 && bytes.windows(path.len()).any(|window| window == path.as_bytes()))
+        paths.find(|path| path.len() > 1 && contains(bytes, path.as_bytes()))
     }
+}
+
+/// Whether a path is somewhere in these bytes. `/proc/self/root` is nobody's home.
+fn contains(bytes: &[u8], path: &[u8]) -> bool {
+    let mut found = bytes.windows(path.len()).enumerate().filter(|(_, window)| *window == path);
+    found.any(|(at, _)| !bytes[..at].ends_with(b"/proc/self"))
 }
 
 /// Runs a command to its end.

@@ -1,5 +1,6 @@
 //! Where everything is.
 
+use crate::Project;
 use anyhow::{Context, Result};
 use std::{
     env, fs,
@@ -11,6 +12,17 @@ use std::{
 pub struct Workspace {
     root: PathBuf,
     target: PathBuf,
+}
+
+/// A plugin of the repository.
+#[derive(Debug, Clone)]
+pub struct Plugin {
+    /// What `plugins/dist/manifest.toml` calls it: `dpkg`, `policy-samples/custom-check`.
+    pub key: String,
+    /// The folder of its crate.
+    pub folder: PathBuf,
+    /// Where its component is, once it is built.
+    pub component: PathBuf,
 }
 
 impl Workspace {
@@ -39,28 +51,52 @@ impl Workspace {
         &self.target
     }
 
-    /// The names of the plugins: the folders below `plugins/` with a `plugin.toml`, sorted.
+    /// The plugins: the folders below `plugins/` with a `plugin.toml`, then those of `policy-samples/NAME/plugin` that
+    /// are written in Rust; sorted.
     ///
     /// # Errors
     /// If there is no such folder.
-    pub fn plugins(&self) -> Result<Vec<String>> {
-        let folder = self.root.join("plugins");
-        let entries = folder.read_dir().with_context(|| format!("reading {}", folder.display()))?;
-        let folders = entries.flatten().filter(|entry| entry.path().join("plugin.toml").exists());
-        let mut names: Vec<_> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        Ok(names)
-    }
-
-    /// The folder of a plugin.
-    #[must_use]
-    pub fn plugin(&self, name: &str) -> PathBuf {
-        self.root.join("plugins").join(name)
+    pub fn plugins(&self) -> Result<Vec<Plugin>> {
+        let in_box = |name: &str| Plugin {
+            key: name.to_owned(),
+            folder: self.root.join("plugins").join(name),
+            component: self.dist().join(name).with_extension("wasm"),
+        };
+        let sample = |name: &str| {
+            let folder = self.root.join("policy-samples").join(name);
+            let key = format!("policy-samples/{name}");
+            Plugin { key, component: folder.join("plugin.wasm"), folder: folder.join("plugin") }
+        };
+        let mut plugins: Vec<_> = names_in(&self.root.join("plugins"))?.iter().map(|name| in_box(name)).collect();
+        plugins.extend(names_in(&self.root.join("policy-samples"))?.iter().map(|name| sample(name)));
+        let is_plugin =
+            |plugin: &Plugin| ["plugin.toml", "Cargo.toml"].iter().all(|name| plugin.folder.join(name).exists());
+        plugins.retain(is_plugin);
+        Ok(plugins)
     }
 
     /// The folder of the built components.
     #[must_use]
     pub fn dist(&self) -> PathBuf {
-        self.plugin("dist")
+        self.root.join("plugins/dist")
     }
+}
+
+impl Plugin {
+    /// Its crate.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn project(&self) -> Result<Project> {
+        Project::open(&self.folder)
+    }
+}
+
+/// The names of the folders in a folder, sorted.
+fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let entries = folder.read_dir().with_context(|| format!("reading {}", folder.display()))?;
+    let folders = entries.flatten().filter(|entry| entry.path().is_dir());
+    let mut names: Vec<_> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    Ok(names)
 }

@@ -10,7 +10,7 @@ use crate::{
     select::refuse_if_held,
 };
 use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
-use farrier_plugin_sdk::{Blob, Change, Error, Host, Outcome, RestartKind, Update};
+use farrier_plugin_sdk::{Blob, Change, Error, Host, Outcome, RestartSubject, Update};
 
 /// What the installation would change, all of it.
 pub fn plan(
@@ -204,7 +204,7 @@ impl<'a> Installation<'a> {
         }
         let wanted_restart = Wanted::read(self.host)?;
         if let Some(reason) = restart::reason(&self.wanted_restart, &wanted_restart, &installed) {
-            self.host.request_restart(RestartKind::Machine, &reason);
+            self.host.request_restart(RestartSubject::Machine, &reason);
         }
         output::without_repetitions(&mut self.notes);
         Ok(Outcome { notes: self.notes })

@@ -30,19 +30,34 @@ pub struct DpkgInstaller;
 farrier_plugin_sdk::export_installer!(DpkgInstaller);
 
 impl Installer for DpkgInstaller {
-    fn select(facts: &dyn Facts, update: &Update) -> Result<Selection, Error> {
+    /// What to install is in the packages.
+    type Instructions<'a> = ();
+
+    fn select(facts: &dyn Facts, update: &Update, (): &()) -> Result<Selection, Error> {
         select::select(facts, update)
     }
 
-    fn plan(host: &dyn Host, update: &Update, contents: &[Blob<'_>], options: &Options) -> Result<Vec<Change>, Error> {
+    fn plan(
+        host: &dyn Host,
+        update: &Update,
+        (): &(),
+        contents: &[Blob<'_>],
+        options: &Options,
+    ) -> Result<Vec<Change>, Error> {
         install::plan(host, update, contents, options.allow_removals)
     }
 
-    fn install(host: &dyn Host, update: &Update, contents: &[Blob<'_>], options: &Options) -> Result<Outcome, Error> {
+    fn install(
+        host: &dyn Host,
+        update: &Update,
+        (): &(),
+        contents: &[Blob<'_>],
+        options: &Options,
+    ) -> Result<Outcome, Error> {
         install::install(host, update, contents, options.allow_removals)
     }
 
-    fn roll_back(host: &dyn Host, _: &Update, previous: &[Blob<'_>]) -> Result<Outcome, Error> {
+    fn roll_back(host: &dyn Host, _: &Update, (): &(), previous: &[Blob<'_>]) -> Result<Outcome, Error> {
         install::roll_back(host, previous)
     }
 }

@@ -16,8 +16,8 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use farrier_dpkg_rules::{Binary, DecodeError, Rule, compare};
-use farrier_plugin_sdk::{Applicability, ComplianceState, Error, Facts, Finding, OsRelease};
+use farrier_dpkg_rules::{Binary, DecodeError, compare};
+use farrier_plugin_sdk::{Applicability, ComplianceState, Error, Facts, Finding, OsRelease, Rule, SharedFacts};
 use installed::{Installed, Package};
 
 /// One look at the packages of a client.
@@ -27,7 +27,18 @@ pub struct Dpkg {
 
 farrier_plugin_sdk::export!(Dpkg);
 
+/// A rule, read in place: the binary packages of an update.
+pub struct DpkgRule<'a>(farrier_dpkg_rules::Rule<'a>);
+
+impl<'a> Rule<'a> for DpkgRule<'a> {
+    fn decode(bytes: &'a [u8]) -> Result<Self, Error> {
+        farrier_dpkg_rules::Rule::decode(bytes).map(Self).map_err(invalid)
+    }
+}
+
 impl Applicability for Dpkg {
+    type Rule<'a> = DpkgRule<'a>;
+
     fn scopes(facts: &dyn Facts) -> Result<Vec<String>, Error> {
         let release = OsRelease::read(facts)?;
         let id = release.require(&["ID"])?;
@@ -36,24 +47,23 @@ impl Applicability for Dpkg {
         Ok(architectures.iter().map(|architecture| [id, version, architecture].join("/")).collect())
     }
 
-    fn open(facts: &dyn Facts) -> Result<Self, Error> {
+    fn open(facts: &SharedFacts) -> Result<Self, Error> {
         Ok(Self { installed: Installed::read(facts)? })
     }
 
-    fn evaluate(&self, rule: &[u8]) -> Result<ComplianceState, Error> {
+    fn evaluate(&self, rule: &DpkgRule<'_>) -> Result<ComplianceState, Error> {
         let mut state = ComplianceState::NotRequired;
-        self.for_each_installed(&decode(rule)?, |binary, package| state = state.max(state_of(binary, package)))?;
+        self.for_each_installed(rule, |binary, package| state = state.max(state_of(binary, package)))?;
         Ok(state)
     }
 
-    fn explain(&self, rule: &[u8]) -> Result<Vec<Finding>, Error> {
-        let rule = decode(rule)?;
+    fn explain(&self, rule: &DpkgRule<'_>) -> Result<Vec<Finding>, Error> {
         let mut findings = Vec::new();
-        self.for_each_installed(&rule, |binary, package| {
+        self.for_each_installed(rule, |binary, package| {
             findings.push(explain::finding(&self.installed, binary, package));
         })?;
         if findings.is_empty() {
-            findings.push(explain::nothing_installed(&rule));
+            findings.push(explain::nothing_installed(&rule.0));
         }
         Ok(findings)
     }
@@ -65,7 +75,11 @@ impl Dpkg {
     /// A binary of architecture `all` belongs to the native architecture, whichever rule names it; but what its `above`
     /// says, only the native architecture's rule says of packages that can be installed here.
     #[inline]
-    fn for_each_installed(&self, rule: &Rule<'_>, mut visit: impl FnMut(&Binary<'_>, &Package)) -> Result<(), Error> {
+    fn for_each_installed(
+        &self,
+        DpkgRule(rule): &DpkgRule<'_>,
+        mut visit: impl FnMut(&Binary<'_>, &Package),
+    ) -> Result<(), Error> {
         let native = self.installed.native();
         let is_native = self.installed.architecture_name(native).as_bytes() == rule.architecture;
         for binary in rule.binaries() {
@@ -87,10 +101,6 @@ impl Dpkg {
         }
         Ok(())
     }
-}
-
-fn decode(rule: &[u8]) -> Result<Rule<'_>, Error> {
-    Rule::decode(rule).map_err(invalid)
 }
 
 fn invalid(error: DecodeError) -> Error {

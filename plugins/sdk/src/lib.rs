@@ -2,39 +2,44 @@
 //! [`FakeRoot`]; or implement [`Installer`], name it in [`export_installer!`], and test it against a [`FakeEndpoint`].
 //!
 //! An applicability plugin answers one question, which software updates this client needs, from facts it may read. It
-//! cannot change anything. An installer plugin installs them, through files and programs that it was granted. Neither sees
-//! the clock or the network, or reaches what its manifest does not ask for. Build them with `cargo plugins`.
+//! cannot change anything. An installer plugin installs them, through folders and programs that it was granted. Neither
+//! sees the clock or the network, or reaches what its manifest does not ask for.
+//!
+//! Beside that there is what many plugins need: [`os_release`], [`version`], [`ini`], [`key_value`] and [`glob`]. What
+//! is not used is not in the component.
 //!
 //! ```
-//! use farrier_plugin_sdk::{Applicability, ComplianceState, Error, Facts, FakeRoot, Finding};
+//! use farrier_plugin_sdk::{Applicability, ComplianceState, Error, Facts, FakeRoot, Finding, SharedFacts};
 //!
 //! /// Its rules are names; an update is required where `/etc/wanted` names it.
-//! struct Wanted(Vec<u8>);
+//! struct Wanted(String);
 //!
 //! impl Applicability for Wanted {
+//!     type Rule<'a> = &'a str;
+//!
 //!     fn scopes(_: &dyn Facts) -> Result<Vec<String>, Error> {
 //!         Ok(vec!["example/any".to_owned()])
 //!     }
 //!
-//!     fn open(facts: &dyn Facts) -> Result<Self, Error> {
-//!         facts.read_file("/etc/wanted").map(Self)
+//!     fn open(facts: &SharedFacts) -> Result<Self, Error> {
+//!         facts.read_text("/etc/wanted").map(Self)
 //!     }
 //!
-//!     fn evaluate(&self, rule: &[u8]) -> Result<ComplianceState, Error> {
-//!         let wanted = self.0.split(|byte| *byte == b'\n').any(|line| line == rule);
+//!     fn evaluate(&self, rule: &&str) -> Result<ComplianceState, Error> {
+//!         let wanted = self.0.lines().any(|line| line == *rule);
 //!         Ok(if wanted { ComplianceState::Required } else { ComplianceState::NotRequired })
 //!     }
 //!
-//!     fn explain(&self, rule: &[u8]) -> Result<Vec<Finding>, Error> {
-//!         let (subject, state) = (String::from_utf8_lossy(rule).into_owned(), self.evaluate(rule)?);
-//!         Ok(vec![Finding { subject, state, detail: "/etc/wanted decides".to_owned() }])
+//!     fn explain(&self, rule: &&str) -> Result<Vec<Finding>, Error> {
+//!         let detail = "/etc/wanted decides".to_owned();
+//!         Ok(vec![Finding { subject: (*rule).to_owned(), state: self.evaluate(rule)?, detail }])
 //!     }
 //! }
 //!
 //! farrier_plugin_sdk::export!(Wanted);
 //!
-//! let scan = Wanted::open(&FakeRoot::new().with_file("/etc/wanted", "cake\n")).unwrap();
-//! assert_eq!(scan.evaluate(b"cake"), Ok(ComplianceState::Required));
+//! let scan = Wanted::open(&FakeRoot::new().with_file("/etc/wanted", "cake\n").shared()).unwrap();
+//! assert_eq!(scan.evaluate(&"cake"), Ok(ComplianceState::Required));
 //! ```
 #![no_std]
 
@@ -42,32 +47,45 @@ extern crate alloc;
 #[cfg(not(target_arch = "wasm32"))]
 extern crate std;
 
+mod applicability;
+mod blob;
 mod facts;
+pub mod glob;
 mod guest;
 mod host;
+pub mod ini;
 mod installer;
-mod installer_guest;
+pub mod key_value;
 mod lines;
 pub mod log;
-mod os_release;
-#[cfg(target_arch = "wasm32")]
-mod start;
+mod os;
+pub mod os_release;
+mod rule;
 #[cfg(not(target_arch = "wasm32"))]
 mod testing;
+pub mod version;
 
-use alloc::{format, string::String, vec::Vec};
-
+pub use applicability::{Applicability, rules};
 #[doc(inline)]
 pub use bindings::farrier::policy::types::{ComplianceState, Error, Finding};
-pub use facts::{Facts, File};
+pub use blob::Blob;
+pub use facts::{Facts, File, Kind, SharedFacts, Status};
 #[doc(hidden)]
-pub use guest::Guest;
-pub use host::{Blob, Command, Exit, Host, RestartKind};
+pub use guest::{Guest, InstallerGuest};
+pub use host::{Command, Exit, Folder, Host, RestartSubject, Target};
 pub use installer::{Change, Entry, Installer, Options, Outcome, Selection, Update};
-#[doc(hidden)]
-pub use installer_guest::InstallerGuest;
 pub use lines::{Lines, MAX_LINE_BYTES};
+pub use os::Os;
 pub use os_release::OsRelease;
+#[cfg(feature = "json")]
+pub use rule::Json;
+#[cfg(feature = "postcard")]
+pub use rule::Postcard;
+pub use rule::Rule;
+#[cfg(any(feature = "json", feature = "postcard"))]
+pub use serde;
+#[cfg(feature = "json")]
+pub use serde_json as json;
 #[cfg(not(target_arch = "wasm32"))]
 pub use testing::{FakeBlob, FakeEndpoint, FakeRoot, FolderRoot, Ran};
 
@@ -101,77 +119,12 @@ pub mod bindings {
             additional_derives: [PartialEq, Eq],
             additional_derives_ignore: ["argument", "command"],
             with: {
-                "farrier:policy/types@0.1.0": crate::bindings::farrier::policy::types,
-                "farrier:policy/facts@0.1.0": crate::bindings::farrier::policy::facts,
-                "farrier:policy/log@0.1.0": crate::bindings::farrier::policy::log,
+                "farrier:policy/types@1.0.0": crate::bindings::farrier::policy::types,
+                "farrier:policy/facts@1.0.0": crate::bindings::farrier::policy::facts,
+                "farrier:policy/log@1.0.0": crate::bindings::farrier::policy::log,
             },
         });
     }
-}
-
-/// Which software updates does this client need?
-///
-/// The value is one scan: it holds what [`open`](Self::open) learned of the client.
-pub trait Applicability: Sized + 'static {
-    /// The catalogs that concern this client: `debian/bookworm/amd64`. None, where the plugin has no business.
-    ///
-    /// # Errors
-    /// What is missing or cannot be understood; the scan ends here.
-    fn scopes(facts: &dyn Facts) -> Result<Vec<String>, Error>;
-
-    /// Reads the facts it needs, once, and keeps what the rules will ask for.
-    ///
-    /// # Errors
-    /// What is missing or cannot be understood; every update of the scan is then `Unknown`.
-    fn open(facts: &dyn Facts) -> Result<Self, Error>;
-
-    /// The state of the update of one rule. This is what a scan does 66,000 times: allocate nothing.
-    ///
-    /// # Errors
-    /// Why the rule cannot be understood; the update is then `Unknown`.
-    fn evaluate(&self, rule: &[u8]) -> Result<ComplianceState, Error>;
-
-    /// Why the update of one rule has its state, for people.
-    ///
-    /// # Errors
-    /// As [`evaluate`](Self::evaluate).
-    fn explain(&self, rule: &[u8]) -> Result<Vec<Finding>, Error>;
-
-    /// The states of a chunk of rules, in their order. Override it only for speed.
-    ///
-    /// # Errors
-    /// If the chunk is cut off in the middle of a rule.
-    fn evaluate_chunk(&self, rules: &[u8]) -> Result<Vec<ComplianceState>, Error> {
-        self::rules(rules).map(|rule| Ok(evaluate_or_unknown(self, rule?))).collect()
-    }
-}
-
-/// The rules of a chunk; each stands behind its length as a little-endian `u16`.
-pub fn rules(mut chunk: &[u8]) -> impl Iterator<Item = Result<&[u8], Error>> {
-    let chunk_bytes = chunk.len();
-    core::iter::from_fn(move || {
-        if chunk.is_empty() {
-            return None;
-        }
-        let split = chunk
-            .split_first_chunk()
-            .and_then(|(length, rest)| rest.split_at_checked(usize::from(u16::from_le_bytes(*length))));
-        if split.is_none() {
-            let offset = chunk_bytes - chunk.len();
-            chunk = &[];
-            return Some(Err(Error::Invalid(format!("the chunk is cut off in the rule at byte {offset}"))));
-        }
-        let rule;
-        (rule, chunk) = split?;
-        Some(Ok(rule))
-    })
-}
-
-fn evaluate_or_unknown<P: Applicability>(plugin: &P, rule: &[u8]) -> ComplianceState {
-    plugin.evaluate(rule).unwrap_or_else(|error| {
-        log::warning(&format!("A rule cannot be evaluated: {}", error.message()));
-        ComplianceState::Unknown
-    })
 }
 
 impl Error {
@@ -186,17 +139,4 @@ impl Error {
             | Self::Other(message) => message,
         }
     }
-}
-
-/// Makes the type, an [`Applicability`], the plugin of this crate. Does nothing where the crate is built for tests.
-#[macro_export]
-macro_rules! export {
-    ($plugin:ty) => {
-        #[cfg(target_arch = "wasm32")]
-        #[allow(unsafe_code)]
-        const _: () = {
-            type Guest = $crate::Guest<$plugin>;
-    $crate::bindings::export_component!(Guest with_types_in $crate::bindings);
-        };
-    };
 }

@@ -1,4 +1,5 @@
-//! os-release(5): which operating system this is.
+//! os-release(5): which operating system this is. [`Facts::os`] tells it, too, without a grant; this is for what it
+//! leaves out.
 
 use crate::{Error, Facts};
 use alloc::{format, string::String, vec::Vec};

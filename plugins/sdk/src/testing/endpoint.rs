@@ -1,7 +1,7 @@
 //! An endpoint that records what an installer plugin does to it.
 
-use super::FakeRoot;
-use crate::{Blob, Command, Error, Exit, Facts, File, Host, RestartKind, host::Argument};
+use super::{FakeBlob, FakeRoot, folder::FakeFolder, tree::Tree};
+use crate::{Blob, Command, Error, Exit, Facts, File, Folder, Host, Os, RestartSubject, Status, host::Argument};
 use alloc::{
     borrow::ToOwned,
     boxed::Box,
@@ -10,7 +10,10 @@ use alloc::{
     vec::Vec,
 };
 use core::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How long an installation takes, at most, if a test says nothing else.
+const HOUR_MILLISECONDS: u64 = 3_600_000;
 
 /// What a fake program does: it sees the command and may change the files, and says how it ended.
 type Programs = dyn FnMut(&Ran, &mut FakeRoot) -> Exit + Send;
@@ -19,18 +22,30 @@ type Programs = dyn FnMut(&Ran, &mut FakeRoot) -> Exit + Send;
 ///
 /// Programs are a closure of the test. Grants are not checked: they are the agent's.
 pub struct FakeEndpoint {
-    state: Mutex<State>,
+    state: Shared,
 }
 
-struct State {
-    root: FakeRoot,
+/// A handle to the state, which folders and open files keep.
+#[derive(Clone)]
+pub(super) struct Shared(Arc<Mutex<State>>);
+
+impl Shared {
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) struct State {
+    pub root: FakeRoot,
     programs: Box<Programs>,
     ran: Vec<Ran>,
     changes: Vec<String>,
     reports: Vec<String>,
-    restarts: Vec<(RestartKind, String)>,
+    restarts: Vec<(RestartSubject, String)>,
     paused: u64,
     time: u64,
+    /// How many changes, of files and by programs, succeed.
+    changes_left: usize,
 }
 
 /// A command that a plugin ran.
@@ -46,6 +61,8 @@ pub struct Ran {
     pub environment: Vec<(String, String)>,
     /// What it read on standard input.
     pub input: Vec<u8>,
+    /// Its own time limit.
+    pub milliseconds: Option<u32>,
 }
 
 /// The command as one line: `DEBIAN_FRONTEND=noninteractive /usr/bin/dpkg --install {libssl3_3.0.17_amd64.deb}`.
@@ -65,8 +82,18 @@ impl FakeEndpoint {
     pub fn new(root: FakeRoot) -> Self {
         let programs = Box::new(|_: &Ran, _: &mut FakeRoot| Exit::successful(""));
         let (ran, changes, reports, restarts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let state = State { root, programs, ran, changes, reports, restarts, paused: 0, time: 3_600_000 };
-        Self { state: Mutex::new(state) }
+        let state = State {
+            root,
+            programs,
+            ran,
+            changes,
+            reports,
+            restarts,
+            paused: 0,
+            time: HOUR_MILLISECONDS,
+            changes_left: usize::MAX,
+        };
+        Self { state: Shared(Arc::new(Mutex::new(state))) }
     }
 
     /// The same where programs do this.
@@ -80,6 +107,15 @@ impl FakeEndpoint {
     #[must_use]
     pub fn with_milliseconds(self, milliseconds: u64) -> Self {
         self.state().time = milliseconds;
+        self
+    }
+
+    /// The same where power is cut after so many changes of files and runs of programs: whatever would be the next
+    /// fails, and so does all after it. Try every number until a plugin succeeds, and begin again with
+    /// [`root`](Self::root).
+    #[must_use]
+    pub fn with_changes(self, changes: usize) -> Self {
+        self.state().changes_left = changes;
         self
     }
 
@@ -115,7 +151,7 @@ impl FakeEndpoint {
 
     /// The restarts that were asked for.
     #[must_use]
-    pub fn restarts(&self) -> Vec<(RestartKind, String)> {
+    pub fn restarts(&self) -> Vec<(RestartSubject, String)> {
         self.state().restarts.clone()
     }
 
@@ -126,7 +162,7 @@ impl FakeEndpoint {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -138,6 +174,22 @@ impl Facts for FakeEndpoint {
     fn list_folder(&self, path: &str) -> Result<Vec<String>, Error> {
         self.state().root.list_folder(path)
     }
+
+    fn stat(&self, path: &str) -> Result<Status, Error> {
+        self.state().root.stat(path)
+    }
+
+    fn digest(&self, path: &str) -> Result<String, Error> {
+        self.state().root.digest(path)
+    }
+
+    fn os(&self) -> Os {
+        self.state().root.os()
+    }
+
+    fn query(&self, name: &str, argument: &str) -> Result<String, Error> {
+        self.state().root.query(name, argument)
+    }
 }
 
 impl Host for FakeEndpoint {
@@ -148,6 +200,7 @@ impl Host for FakeEndpoint {
             blobs: Vec::new(),
             environment: command.environment.clone(),
             input: command.input.clone(),
+            milliseconds: command.milliseconds,
         };
         for argument in &command.arguments {
             match argument {
@@ -159,6 +212,7 @@ impl Host for FakeEndpoint {
             }
         }
         let mut state = self.state();
+        state.spend_a_change()?;
         let State { programs, root, .. } = &mut *state;
         let exit = programs(&ran, root);
         state.ran.push(ran);
@@ -174,112 +228,38 @@ impl Host for FakeEndpoint {
         Ok(())
     }
 
-    fn replace_file(&self, path: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
-        self.state().change(format!("replace {path} {mode:o}"), |root| Ok(root.with_file(path, bytes)))
-    }
-
-    fn replace_file_with_blob(&self, path: &str, blob: &Blob<'_>, mode: u32) -> Result<(), Error> {
-        self.replace_file(path, &whole(blob)?, mode)
-    }
-
-    fn rename_file(&self, old: &str, new: &str) -> Result<(), Error> {
-        self.state().change(format!("rename {old} {new}"), |root| {
-            let content = root.read_file(old)?;
-            Ok(root.without_file(old).with_file(new, content))
-        })
-    }
-
-    fn remove_file(&self, path: &str) -> Result<(), Error> {
-        self.state().change(format!("remove {path}"), |root| {
-            root.open_file(path)?;
-            Ok(root.without_file(path))
-        })
-    }
-
-    fn set_mode(&self, path: &str, mode: u32) -> Result<(), Error> {
-        self.state().change(format!("mode {path} {mode:o}"), |root| root.open_file(path).map(|_| root))
-    }
-
-    fn make_folder(&self, path: &str, mode: u32) -> Result<(), Error> {
-        self.state().change(format!("folder {path} {mode:o}"), Ok)
+    fn folder(&self, path: &str) -> Result<Box<dyn Folder>, Error> {
+        Ok(Box::new(FakeFolder::open(self.state.clone(), path)?))
     }
 
     fn report(&self, text: &str) {
         self.state().reports.push(text.to_owned());
     }
 
-    fn request_restart(&self, kind: RestartKind, reason: &str) {
-        self.state().restarts.push((kind, reason.to_owned()));
+    fn request_restart(&self, subject: RestartSubject, reason: &str) {
+        self.state().restarts.push((subject, reason.to_owned()));
     }
 }
 
 impl State {
-    fn change(&mut self, change: String, make: impl FnOnce(FakeRoot) -> Result<FakeRoot, Error>) -> Result<(), Error> {
-        self.root = make(self.root.clone())?;
+    /// Makes a change and notes it.
+    pub fn change(&mut self, change: String, make: impl FnOnce(&mut Tree) -> Result<(), Error>) -> Result<(), Error> {
+        self.spend_a_change()?;
+        make(&mut self.root.tree)?;
         self.changes.push(change);
+        Ok(())
+    }
+
+    fn spend_a_change(&mut self) -> Result<(), Error> {
+        let left = self.changes_left.checked_sub(1);
+        self.changes_left = left.ok_or_else(|| Error::Other("the power was cut".to_owned()))?;
         Ok(())
     }
 }
 
-fn whole(blob: &Blob<'_>) -> Result<Vec<u8>, Error> {
+/// All bytes of a blob.
+pub(super) fn whole(blob: &Blob<'_>) -> Result<Vec<u8>, Error> {
     blob.read(0, u32::MAX)
-}
-
-/// A file of an update, for native tests.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FakeBlob {
-    label: String,
-    digest: String,
-    bytes: Vec<u8>,
-}
-
-impl FakeBlob {
-    /// A file with this label and these bytes. Its digest is all zeros unless [`with_digest`](Self::with_digest) says else.
-    #[must_use]
-    pub fn new(label: &str, bytes: impl Into<Vec<u8>>) -> Self {
-        Self { label: label.to_owned(), digest: "0".repeat(64), bytes: bytes.into() }
-    }
-
-    /// The same with this digest.
-    #[must_use]
-    pub fn with_digest(mut self, digest: &str) -> Self {
-        self.digest = digest.to_owned();
-        self
-    }
-
-    /// As a plugin sees it.
-    #[must_use]
-    pub fn as_blob(&self) -> Blob<'_> {
-        Blob::of_fake(self)
-    }
-
-    /// Several, as a plugin sees them.
-    #[must_use]
-    pub fn as_blobs(blobs: &[Self]) -> Vec<Blob<'_>> {
-        blobs.iter().map(Blob::of_fake).collect()
-    }
-
-    /// Its label.
-    #[must_use]
-    pub fn label(&self) -> &str {
-        &self.label
-    }
-
-    /// Its bytes.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    pub(crate) fn digest(&self) -> &str {
-        &self.digest
-    }
-
-    pub(crate) fn read(&self, offset: u64, max: u32) -> Vec<u8> {
-        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(self.bytes.len());
-        let rest = &self.bytes[from..];
-        rest[..rest.len().min(max as usize)].to_vec()
-    }
 }
 
 impl Exit {

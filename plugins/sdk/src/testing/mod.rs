@@ -1,102 +1,63 @@
 //! Endpoints for native tests.
 
+mod blob;
 mod endpoint;
+mod folder;
+mod folder_root;
+mod root;
+mod tree;
 
-pub use endpoint::{FakeBlob, FakeEndpoint, Ran};
+pub use blob::FakeBlob;
+pub use endpoint::{FakeEndpoint, Ran};
+pub use folder_root::FolderRoot;
+pub use root::FakeRoot;
 
-use crate::{Error, Facts, File};
-use alloc::{
-    borrow::ToOwned,
-    boxed::Box,
-    collections::{BTreeMap, BTreeSet},
-    format,
-    string::{String, ToString},
-    vec::Vec,
-};
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use crate::{Error, Facts, File, Os, OsRelease};
+use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+use sha2::{Digest, Sha256};
 
-/// An endpoint in memory: only the files a test gives it.
-#[derive(Debug, Clone, Default)]
-pub struct FakeRoot {
-    files: BTreeMap<String, Vec<u8>>,
+/// The names of os-release(5) that a host tells, and how it calls them.
+const OS_NAMES: [(&str, &str); 5] = [
+    ("ID", "id"),
+    ("VERSION_ID", "version-id"),
+    ("VERSION_CODENAME", "version-codename"),
+    ("VARIANT_ID", "variant-id"),
+    ("PRETTY_NAME", "pretty-name"),
+];
+
+/// What an endpoint is: its os-release(5), and what a test adds.
+fn os_of(facts: &dyn Facts, more: &[(String, String)]) -> Os {
+    let mut known = Vec::new();
+    if let Ok(release) = OsRelease::read(facts) {
+        let named = OS_NAMES.iter().filter_map(|(name, fact)| release.get(name).map(|value| (fact, value)));
+        known.extend(named.map(|(fact, value)| ((*fact).to_owned(), value.to_owned())));
+    }
+    known.extend_from_slice(more);
+    Os::new(known)
 }
 
-impl FakeRoot {
-    /// An endpoint without a file.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The same with a file more, or another content of it.
-    #[must_use]
-    pub fn with_file(mut self, path: &str, content: impl Into<Vec<u8>>) -> Self {
-        self.files.insert(path.to_owned(), content.into());
-        self
-    }
-
-    /// The same without a file.
-    #[must_use]
-    pub fn without_file(mut self, path: &str) -> Self {
-        self.files.remove(path);
-        self
-    }
+/// SHA-256, in lower-case hexadecimal.
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-impl Facts for FakeRoot {
-    fn open_file(&self, path: &str) -> Result<Box<dyn File>, Error> {
-        let content = self.files.get(path).ok_or_else(|| not_found(path))?;
-        Ok(Box::new(FakeFile { content: content.clone(), at: 0 }))
-    }
-
-    fn list_folder(&self, path: &str) -> Result<Vec<String>, Error> {
-        let prefix = format!("{}/", path.trim_end_matches('/'));
-        let below = self.files.keys().filter_map(|file| file.strip_prefix(&prefix));
-        let names: BTreeSet<_> = below.filter_map(|file| file.split('/').next()).map(str::to_owned).collect();
-        if names.is_empty() { Err(not_found(path)) } else { Ok(names.into_iter().collect()) }
-    }
+/// The bytes from `offset` on, at most `max`.
+fn piece(bytes: &[u8], offset: u64, max: u32) -> Vec<u8> {
+    let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+    let rest = &bytes[from..];
+    rest[..rest.len().min(max as usize)].to_vec()
 }
 
-/// An endpoint whose root is a folder of this machine; nothing is denied.
-#[derive(Debug, Clone)]
-pub struct FolderRoot {
-    root: PathBuf,
-}
-
-impl FolderRoot {
-    /// The endpoint below this folder; `/` is this machine.
-    pub fn new(root: impl AsRef<Path>) -> Self {
-        Self { root: root.as_ref().to_owned() }
-    }
-
-    fn resolve(&self, path: &str) -> PathBuf {
-        self.root.join(path.trim_start_matches('/'))
-    }
-}
-
-impl Facts for FolderRoot {
-    fn open_file(&self, path: &str) -> Result<Box<dyn File>, Error> {
-        let content = fs::read(self.resolve(path)).map_err(|error| explain(path, &error))?;
-        Ok(Box::new(FakeFile { content, at: 0 }))
-    }
-
-    fn list_folder(&self, path: &str) -> Result<Vec<String>, Error> {
-        let entries = fs::read_dir(self.resolve(path)).map_err(|error| explain(path, &error))?;
-        let mut names = entries
-            .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| explain(path, &error))?;
-        names.sort();
-        Ok(names)
-    }
-}
-
+/// An open file.
 struct FakeFile {
     content: Vec<u8>,
     at: usize,
+}
+
+impl FakeFile {
+    fn new(content: Vec<u8>) -> Self {
+        Self { content, at: 0 }
+    }
 }
 
 impl File for FakeFile {
@@ -105,21 +66,12 @@ impl File for FakeFile {
     }
 
     fn read(&mut self, max: u32) -> Result<Vec<u8>, Error> {
-        let rest = &self.content[self.at..];
-        let piece = &rest[..rest.len().min(max as usize)];
+        let piece = piece(&self.content, self.at as u64, max);
         self.at += piece.len();
-        Ok(piece.to_vec())
+        Ok(piece)
     }
-}
 
-fn not_found(path: &str) -> Error {
-    Error::NotFound(path.to_string())
-}
-
-fn explain(path: &str, error: &io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::NotFound => not_found(path),
-        io::ErrorKind::PermissionDenied => Error::Denied(path.to_string()),
-        _ => Error::Other(format!("{path}: {error}")),
+    fn read_at(&self, offset: u64, max: u32) -> Result<Vec<u8>, Error> {
+        Ok(piece(&self.content, offset, max))
     }
 }

@@ -1,10 +1,8 @@
 //! Which files of an update are selected.
 
-mod support;
-
+use crate::support::{STATUS, bookworm, deb, installed, selected, stanza, update};
 use farrier_plugin_dpkg_installer::DpkgInstaller;
-use farrier_plugin_sdk::{Entry, Error, FakeRoot, Installer, Update};
-use support::{bookworm, deb, installed, selected, stanza, update};
+use farrier_plugin_sdk::{Error, FakeBlob, FakeRoot, Installer};
 
 #[test]
 fn of_an_update_the_older_installed_packages_are_selected() {
@@ -89,7 +87,8 @@ fn a_kernel_comes_with_the_package_that_wants_the_latest_one() {
 #[test]
 fn a_held_package_is_named() {
     let root = bookworm(&[stanza("foo", "1.0", "hold ok installed", ""), stanza("ok", "2.0", "hold ok installed", "")]);
-    let refused = |contents| DpkgInstaller::select(&root, &update(contents, &[])).unwrap_err().message().to_owned();
+    let refused =
+        |contents| DpkgInstaller::select(&root, &update(contents, &[]), &()).unwrap_err().message().to_owned();
     let expected = "foo is on hold on this client; `apt-mark unhold foo` releases it";
     assert_eq!(refused(&[deb("foo", "2.0", ""), deb("ok", "2.0", "")]), expected);
     assert_eq!(selected(&root, &[deb("ok", "2.0", "")], &[]).0, [""; 0], "it is not to be changed");
@@ -98,16 +97,14 @@ fn a_held_package_is_named() {
 #[test]
 fn what_cannot_be_understood_is_refused_by_name() {
     let refused = |root: &FakeRoot, label: &str| {
-        let contents = vec![Entry { label: label.to_owned(), length: 1 }];
-        let update = Update { name: "x".to_owned(), contents, previous: Vec::new() };
-        DpkgInstaller::select(root, &update).unwrap_err()
+        DpkgInstaller::select(root, &update(&[FakeBlob::new(label, "x")], &[]), &()).unwrap_err()
     };
     let good = bookworm(&[]);
     assert!(matches!(refused(&good, "../evil_1_all.deb"), Error::Invalid(reason) if reason.contains("../evil")));
-    let broken = good.clone().with_file(support::STATUS, "Package: foo\nStatus: broken\n");
+    let broken = good.clone().with_file(STATUS, "Package: foo\nStatus: broken\n");
     let error = refused(&broken, "foo_1_all.deb");
     assert!(matches!(error, Error::Invalid(reason) if reason.contains("line 2") && reason.contains("foo")));
-    let without = bookworm(&[]).with_file(support::STATUS, installed("foo", "1", ""));
+    let without = bookworm(&[]).with_file(STATUS, installed("foo", "1", ""));
     assert!(matches!(refused(&without, "foo_1_all.deb"), Error::Invalid(reason) if reason.contains("native")));
     assert!(matches!(refused(&FakeRoot::new(), "foo_1_all.deb"), Error::NotFound(_)));
 }

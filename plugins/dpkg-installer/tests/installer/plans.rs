@@ -1,9 +1,7 @@
 //! What an installation would change, and what must not be installed.
 
-mod support;
-
+use crate::support::{STATUS, bookworm, deb, endpoint, endpoint_where, installed, plan, plan_lines, refusal, stanza};
 use farrier_plugin_sdk::{Error, Exit, FakeBlob};
-use support::{bookworm, deb, endpoint, endpoint_where, installed, plan, plan_lines, refusal, stanza};
 
 #[test]
 fn a_plan_says_all_that_changes() {
@@ -186,6 +184,6 @@ fn dpkg_is_asked_for_a_second_opinion() {
 fn a_package_that_was_put_on_hold_meanwhile_is_refused() {
     let root = bookworm(&[stanza("foo", "1.0", "hold ok installed", "")]);
     assert!(refusal(root, &[deb("foo", "2.0", "")]).contains("foo is on hold"));
-    let denied = endpoint(bookworm(&[])).root().without_file(support::STATUS);
+    let denied = endpoint(bookworm(&[])).root().without_file(STATUS);
     assert!(matches!(plan(&endpoint(denied), &[], false), Err(Error::NotFound(_))));
 }

@@ -1,10 +1,8 @@
 //! Debian endpoints in memory.
-#![allow(clippy::unwrap_used)] // What is missing is a failed test.
-#![allow(dead_code)] // Every test file uses its part.
 
 use farrier_dpkg_rules::{Binary, encode};
-use farrier_plugin_dpkg::Dpkg;
-use farrier_plugin_sdk::{Applicability, ComplianceState, Error, FakeRoot, Finding};
+use farrier_plugin_dpkg::{Dpkg, DpkgRule};
+use farrier_plugin_sdk::{Applicability, ComplianceState, Error, Facts, FakeRoot, Finding, Rule};
 
 pub const STATUS: &str = "/var/lib/dpkg/status";
 pub const ARCH: &str = "/var/lib/dpkg/arch";
@@ -40,18 +38,27 @@ pub fn rule(architecture: &str, binaries: &[Binary<'_>]) -> Vec<u8> {
     encode(version, architecture, binaries.iter().copied()).unwrap()
 }
 
+/// A scan of this root.
+pub fn open(root: &FakeRoot) -> Result<Dpkg, Error> {
+    Dpkg::open(&root.clone().shared())
+}
+
+pub fn evaluate(scan: &Dpkg, rule: &[u8]) -> ComplianceState {
+    scan.evaluate(&DpkgRule::decode(rule).unwrap()).unwrap()
+}
+
 /// The state of an update of these binaries.
 pub fn state(root: &FakeRoot, architecture: &str, binaries: &[Binary<'_>]) -> ComplianceState {
-    Dpkg::open(root).unwrap().evaluate(&rule(architecture, binaries)).unwrap()
+    evaluate(&open(root).unwrap(), &rule(architecture, binaries))
 }
 
 pub fn findings(root: &FakeRoot, architecture: &str, binaries: &[Binary<'_>]) -> Vec<Finding> {
-    Dpkg::open(root).unwrap().explain(&rule(architecture, binaries)).unwrap()
+    open(root).unwrap().explain(&DpkgRule::decode(&rule(architecture, binaries)).unwrap()).unwrap()
 }
 
 /// What the plugin says of a root it cannot scan.
 pub fn refusal(root: &FakeRoot) -> Error {
-    match Dpkg::open(root) {
+    match open(root) {
         Ok(_) => panic!("it can be scanned"),
         Err(error) => error,
     }

@@ -1,6 +1,4 @@
 //! Debian endpoints in memory, with a dpkg that does what a test says.
-#![allow(clippy::unwrap_used)] // What is missing is a failed test.
-#![allow(dead_code)] // Every test file uses its part.
 
 use farrier_plugin_dpkg_installer::DpkgInstaller;
 use farrier_plugin_sdk::{
@@ -39,18 +37,18 @@ pub fn deb(name: &str, version: &str, more: &str) -> FakeBlob {
 
 /// An update of these packages.
 pub fn update(contents: &[FakeBlob], previous: &[FakeBlob]) -> Update {
-    let entry = |blob: &FakeBlob| Entry { label: blob.label().to_owned(), length: blob.bytes().len() as u64 };
     Update {
         name: "bookworm-security/foo/2.0".to_owned(),
-        contents: contents.iter().map(entry).collect(),
-        previous: previous.iter().map(entry).collect(),
+        instructions: Vec::new(),
+        contents: contents.iter().map(FakeBlob::entry).collect(),
+        previous: previous.iter().map(FakeBlob::entry).collect(),
     }
 }
 
 /// The labels that are selected of an update: to install, and to roll back.
 pub fn selected(root: &FakeRoot, contents: &[FakeBlob], previous: &[FakeBlob]) -> (Vec<String>, Vec<String>) {
     let update = update(contents, previous);
-    let Selection { contents, previous } = DpkgInstaller::select(root, &update).unwrap();
+    let Selection { contents, previous } = DpkgInstaller::select(root, &update, &()).unwrap();
     let label = |entries: &[Entry], position: u32| entries[position as usize].label.clone();
     (
         contents.into_iter().map(|position| label(&update.contents, position)).collect(),
@@ -105,8 +103,8 @@ pub fn finish(root: &mut FakeRoot) {
 }
 
 pub fn plan(endpoint: &FakeEndpoint, contents: &[FakeBlob], removals: bool) -> Result<Vec<Change>, Error> {
-    let options = Options { allow_removals: removals };
-    DpkgInstaller::plan(endpoint, &update(contents, &[]), &FakeBlob::as_blobs(contents), &options)
+    let options = Options { allow_removals: removals, ..Options::default() };
+    DpkgInstaller::plan(endpoint, &update(contents, &[]), &(), &FakeBlob::as_blobs(contents), &options)
 }
 
 /// A plan as lines: `upgrade foo: 1.0 to 2.0`.
@@ -121,12 +119,12 @@ pub fn refusal(root: FakeRoot, contents: &[FakeBlob]) -> String {
 }
 
 pub fn install(endpoint: &FakeEndpoint, contents: &[FakeBlob]) -> Result<Outcome, Error> {
-    let options = Options { allow_removals: false };
-    DpkgInstaller::install(endpoint, &update(contents, &[]), &FakeBlob::as_blobs(contents), &options)
+    let options = Options::default();
+    DpkgInstaller::install(endpoint, &update(contents, &[]), &(), &FakeBlob::as_blobs(contents), &options)
 }
 
 pub fn roll_back(endpoint: &FakeEndpoint, contents: &[FakeBlob], previous: &[FakeBlob]) -> Result<Outcome, Error> {
-    DpkgInstaller::roll_back(endpoint, &update(contents, previous), &FakeBlob::as_blobs(previous))
+    DpkgInstaller::roll_back(endpoint, &update(contents, previous), &(), &FakeBlob::as_blobs(previous))
 }
 
 /// The runs of dpkg that change something, as lines without what they all have.

@@ -1,9 +1,7 @@
 //! Status files that are not as dpkg writes them: what apt tolerates is tolerated, all else is refused by name.
 
-mod support;
-
+use crate::support::{STATUS, binary, bookworm, installed, refusal, state};
 use farrier_plugin_sdk::{ComplianceState::Required, Error, FakeRoot};
-use support::{STATUS, binary, bookworm, installed, refusal, state};
 
 fn with_status(text: &str) -> FakeRoot {
     bookworm(&[]).with_file(STATUS, installed("dpkg", "amd64", "1.21.22") + text)

@@ -1,10 +1,9 @@
 //! A root with nothing but dpkg's database, and this machine's dpkg at work on it.
-#![allow(clippy::unwrap_used)] // What is missing is a failed test.
 
 use farrier_plugin_dpkg_installer::DpkgInstaller;
 use farrier_plugin_sdk::{
-    Change, Entry, Error, Exit, Facts as _, FakeBlob, FakeEndpoint, FakeRoot, FolderRoot, Installer, Options, Outcome,
-    Ran, Update,
+    Change, Error, Exit, Facts as _, FakeBlob, FakeEndpoint, FakeRoot, FolderRoot, Installer, Options, Outcome, Ran,
+    Update,
 };
 use farrier_test_harness::package::Package;
 use std::fs;
@@ -87,18 +86,18 @@ impl Debian {
 
     pub fn plan(&self, packages: &[Package]) -> Result<Vec<Change>, Error> {
         let (update, blobs) = update(packages);
-        DpkgInstaller::plan(&self.endpoint(), &update, &FakeBlob::as_blobs(&blobs), &Options { allow_removals: false })
+        DpkgInstaller::plan(&self.endpoint(), &update, &(), &FakeBlob::as_blobs(&blobs), &Options::default())
     }
 
     pub fn install(&self, packages: &[Package]) -> Result<Outcome, Error> {
         let (update, blobs) = update(packages);
-        let options = Options { allow_removals: false };
-        DpkgInstaller::install(&self.endpoint(), &update, &FakeBlob::as_blobs(&blobs), &options)
+        let options = Options::default();
+        DpkgInstaller::install(&self.endpoint(), &update, &(), &FakeBlob::as_blobs(&blobs), &options)
     }
 
     pub fn roll_back(&self, packages: &[Package]) -> Result<Outcome, Error> {
         let (update, blobs) = update(packages);
-        DpkgInstaller::roll_back(&self.endpoint(), &update, &FakeBlob::as_blobs(&blobs))
+        DpkgInstaller::roll_back(&self.endpoint(), &update, &(), &FakeBlob::as_blobs(&blobs))
     }
 }
 
@@ -128,9 +127,8 @@ pub fn archive(package: &Package) -> FakeBlob {
 
 pub fn update(packages: &[Package]) -> (Update, Vec<FakeBlob>) {
     let blobs: Vec<_> = packages.iter().map(archive).collect();
-    let entry = |blob: &FakeBlob| Entry { label: blob.label().to_owned(), length: blob.bytes().len() as u64 };
-    let contents = blobs.iter().map(entry).collect();
-    (Update { name: "suite/foo/2.0".to_owned(), contents, previous: Vec::new() }, blobs)
+    let (name, contents) = ("suite/foo/2.0".to_owned(), blobs.iter().map(FakeBlob::entry).collect());
+    (Update { name, instructions: Vec::new(), contents, previous: Vec::new() }, blobs)
 }
 
 /// Runs dpkg in a root, without leaving it for its scripts: there is no shell inside.

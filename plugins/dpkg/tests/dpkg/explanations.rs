@@ -1,13 +1,11 @@
 //! What people are told.
 
-mod support;
-
+use crate::support::{binary, bookworm, findings, installed, stanza};
 use farrier_dpkg_rules::Binary;
 use farrier_plugin_sdk::{
     ComplianceState::{Installed, NotRequired, Required},
     Finding,
 };
-use support::{binary, bookworm, findings, installed, stanza};
 
 fn finding(subject: &str, state: farrier_plugin_sdk::ComplianceState, detail: &str) -> Finding {
     Finding { subject: subject.to_owned(), state, detail: detail.to_owned() }

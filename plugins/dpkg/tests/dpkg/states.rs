@@ -1,15 +1,12 @@
 //! Which updates are required: the packages that `apt list --upgradable` would show.
 
-mod support;
-
+use crate::support::{binary, bookworm, evaluate, installed, open, rule, stanza, state};
 use farrier_dpkg_rules::Binary;
-use farrier_plugin_dpkg::Dpkg;
 use farrier_plugin_sdk::{
     Applicability,
     ComplianceState::{self, Installed, NotRequired, Required, Unknown},
     Error,
 };
-use support::{binary, bookworm, installed, rule, stanza, state};
 
 /// The state of version 2.0 of package `foo` for amd64 where these stanzas are in the status file.
 fn foo(stanzas: &[String]) -> ComplianceState {
@@ -137,7 +134,7 @@ fn of_two_stanzas_of_one_package_the_last_counts() {
 
 #[test]
 fn a_chunk_is_answered_in_order_and_a_bad_rule_is_unknown_alone() {
-    let scan = Dpkg::open(&bookworm(&[installed("foo", "amd64", "1.0")])).unwrap();
+    let scan = open(&bookworm(&[installed("foo", "amd64", "1.0")])).unwrap();
     let rules = [rule("amd64", &[binary("foo", "2.0")]), vec![9, b'x'], rule("amd64", &[binary("foo", "1.0")]), vec![]];
     let chunk = |rules: &[Vec<u8>]| -> Vec<u8> {
         let length = |rule: &Vec<u8>| u16::try_from(rule.len()).unwrap().to_le_bytes();
@@ -153,10 +150,10 @@ fn a_chunk_is_answered_in_order_and_a_bad_rule_is_unknown_alone() {
 fn thousands_of_packages_are_each_found() {
     let names: Vec<String> = (0..5000).map(|number| format!("lib{number}-dev")).collect();
     let stanzas: Vec<String> = names.iter().map(|name| installed(name, "amd64", "1.0")).collect();
-    let scan = Dpkg::open(&bookworm(&stanzas)).unwrap();
+    let scan = open(&bookworm(&stanzas)).unwrap();
     for name in &names {
-        assert_eq!(scan.evaluate(&rule("amd64", &[binary(name, "2.0")])).unwrap(), Required, "{name}");
+        assert_eq!(evaluate(&scan, &rule("amd64", &[binary(name, "2.0")])), Required, "{name}");
         let other = format!("{name}bg");
-        assert_eq!(scan.evaluate(&rule("amd64", &[binary(&other, "2.0")])).unwrap(), NotRequired, "{other}");
+        assert_eq!(evaluate(&scan, &rule("amd64", &[binary(&other, "2.0")])), NotRequired, "{other}");
     }
 }

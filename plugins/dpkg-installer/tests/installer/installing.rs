@@ -1,12 +1,10 @@
 //! What dpkg is asked to do, and what is made of its answers.
 
-#![allow(clippy::unwrap_used)] // What is missing is a failed test.
-
-mod support;
-
-use farrier_plugin_sdk::{Exit, FakeBlob, FakeEndpoint, FakeRoot, Ran, RestartKind};
+use crate::support::{
+    bookworm, deb, deeds, endpoint, endpoint_where, install, installed, put, roll_back, stanza, work,
+};
+use farrier_plugin_sdk::{Exit, FakeBlob, FakeEndpoint, FakeRoot, Ran, RestartSubject};
 use std::sync::atomic::{AtomicU32, Ordering};
-use support::{bookworm, deb, deeds, endpoint, endpoint_where, install, installed, put, roll_back, stanza, work};
 
 const INSTALL: &str = "--refuse-downgrade --auto-deconfigure --install";
 const FINISH: &str = "--configure --pending";
@@ -245,7 +243,7 @@ fn a_restart_is_asked_for_where_only_that_helps() {
         });
         install(&endpoint, &[deb(name, "2.0", "")]).unwrap();
         let restarts = endpoint.restarts();
-        assert!(restarts.iter().all(|(kind, _)| *kind == RestartKind::Machine));
+        assert!(restarts.iter().all(|(subject, _)| *subject == RestartSubject::Machine));
         restarts.into_iter().map(|(_, reason)| reason).collect::<Vec<_>>()
     };
     let (flag, list) = (("/run/reboot-required", "*** System restart required ***\n"), "/run/reboot-required.pkgs");

@@ -1,11 +1,9 @@
 //! Which catalogs concern a client, and what is said where that cannot be told.
 #![allow(clippy::unwrap_used)] // In what the tests share, too.
 
-mod support;
-
+use crate::support::{ARCH, STATUS, bookworm, installed, open, stanza};
 use farrier_plugin_dpkg::Dpkg;
 use farrier_plugin_sdk::{Applicability, Error, FakeRoot};
-use support::{ARCH, STATUS, bookworm, installed, stanza};
 
 fn scopes(root: &FakeRoot) -> Vec<String> {
     Dpkg::scopes(root).unwrap()
@@ -65,16 +63,7 @@ fn the_native_architecture_is_dpkgs_own_else_the_first_listed_else_that_of_most_
 
 #[test]
 fn a_denied_file_is_an_error_not_an_absent_one() {
-    struct Denied(FakeRoot);
-    impl farrier_plugin_sdk::Facts for Denied {
-        fn open_file(&self, path: &str) -> Result<Box<dyn farrier_plugin_sdk::File>, Error> {
-            if path == ARCH { Err(Error::Denied(path.to_owned())) } else { self.0.open_file(path) }
-        }
-        fn list_folder(&self, path: &str) -> Result<Vec<String>, Error> {
-            self.0.list_folder(path)
-        }
-    }
-    let root = Denied(bookworm(&[]));
+    let root = bookworm(&[]).with_denied(ARCH);
     assert_eq!(Dpkg::scopes(&root), Err(Error::Denied(ARCH.to_owned())));
-    assert!(matches!(Dpkg::open(&root), Err(Error::Denied(_))));
+    assert!(matches!(open(&root), Err(Error::Denied(_))));
 }

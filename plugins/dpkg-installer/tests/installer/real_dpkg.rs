@@ -1,10 +1,6 @@
 //! The plugin with this machine's dpkg, in an empty root: what dpkg really writes, and how it really fails.
 
-#![allow(clippy::unwrap_used)] // What is missing is a failed test.
-
-mod debian;
-
-use debian::{Debian, archive, fields, message, run, update};
+use crate::debian::{Debian, archive, fields, message, run, update};
 use farrier_plugin_dpkg_installer::DpkgInstaller;
 use farrier_plugin_sdk::{Exit, FakeBlob, FakeEndpoint, Installer, Options};
 use farrier_test_harness::package::{Package, Script};
@@ -94,8 +90,9 @@ fn a_damaged_archive_is_refused_before_anything_is_done() {
     let debian = Debian::with(&[Package::new("foo", "1.0")]);
     let (update, blobs) = update(&[Package::new("foo", "2.0")]);
     let damaged = [FakeBlob::new(blobs[0].label(), &blobs[0].bytes()[..70])];
-    let options = Options { allow_removals: false };
-    let reason = message(DpkgInstaller::install(&debian.endpoint(), &update, &FakeBlob::as_blobs(&damaged), &options));
+    let options = Options::default();
+    let reason =
+        message(DpkgInstaller::install(&debian.endpoint(), &update, &(), &FakeBlob::as_blobs(&damaged), &options));
     assert!(reason.contains("foo_2.0_all.deb cannot be read"), "{reason}");
     assert_eq!(debian.state("foo"), "1.0 install ok installed");
 }
@@ -162,8 +159,8 @@ fn a_full_disk_is_told() {
         _ if ran.arguments.contains(&"--simulate".to_owned()) => Exit::successful(""),
         _ => exit.clone(),
     });
-    let options = Options { allow_removals: false };
-    let reason = message(DpkgInstaller::install(&endpoint, &update, &FakeBlob::as_blobs(&blobs), &options));
+    let options = Options::default();
+    let reason = message(DpkgInstaller::install(&endpoint, &update, &(), &FakeBlob::as_blobs(&blobs), &options));
     assert!(reason.contains("foo_2.0_all.deb") && reason.contains("No space left on device"), "{reason}");
 }
 
@@ -174,7 +171,7 @@ fn a_script_may_ask_for_a_restart() {
         "mkdir -p $DPKG_ROOT/run; touch $DPKG_ROOT/run/reboot-required; echo foo >>$DPKG_ROOT/run/reboot-required.pkgs";
     let (update, blobs) = update(&[Package::new("foo", "2.0").script(Script::PostInstallation, text)]);
     let endpoint = debian.endpoint();
-    let options = Options { allow_removals: false };
-    DpkgInstaller::install(&endpoint, &update, &FakeBlob::as_blobs(&blobs), &options).unwrap();
+    let options = Options::default();
+    DpkgInstaller::install(&endpoint, &update, &(), &FakeBlob::as_blobs(&blobs), &options).unwrap();
     assert_eq!(endpoint.restarts()[0].1, "foo was installed");
 }

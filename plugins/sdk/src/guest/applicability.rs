@@ -1,7 +1,7 @@
-//! Between what the author writes and what the agent calls.
+//! The world of applicability plugins.
 
 use crate::{
-    Applicability, ComplianceState, Error, Finding,
+    Applicability, ComplianceState, Error, Finding, Rule, SharedFacts,
     bindings::exports::farrier::policy::compliance::{self, GuestScan, Scan},
     facts::HostFacts,
 };
@@ -24,7 +24,7 @@ impl<P: Applicability> compliance::Guest for Guest<P> {
 
 impl<P: Applicability> GuestScan for OpenScan<P> {
     fn open() -> Result<Scan, Error> {
-        Ok(Scan::new(Self(P::open(&HostFacts)?)))
+        Ok(Scan::new(Self(P::open(&SharedFacts::new(HostFacts))?)))
     }
 
     fn evaluate(&self, rules: Vec<u8>) -> Result<Vec<ComplianceState>, Error> {
@@ -32,6 +32,6 @@ impl<P: Applicability> GuestScan for OpenScan<P> {
     }
 
     fn explain(&self, rule: Vec<u8>) -> Result<Vec<Finding>, Error> {
-        self.0.explain(&rule)
+        self.0.explain(&P::Rule::decode(&rule)?)
     }
 }
