@@ -5,10 +5,13 @@
 
 use crate::deployment::Moment;
 use crate::{ClientId, DeploymentId, Digest, UnixTime};
+use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
 /// Plugins of one client, at most.
-pub const MAX_PLUGINS: usize = 8;
+pub const MAX_PLUGINS: usize = 16;
+/// Plugins of one client that scan beside others and do not count, at most.
+pub const MAX_SHADOWS: usize = 4;
 /// Catalogs of one site, at most.
 pub const MAX_CATALOGS: usize = 64;
 /// Grants of one plugin, at most.
@@ -26,7 +29,7 @@ pub const MAX_WINDOWS: usize = 128;
 /// Bytes of one program grant, at most.
 pub const MAX_RUN_BYTES: usize = 256;
 /// Bytes of an encoded assignment, at most.
-pub const MAX_ASSIGNMENT_BYTES: usize = 128 * 1024;
+pub const MAX_ASSIGNMENT_BYTES: usize = 384 * 1024;
 
 /// The name of a target in the repository (`plugins/dpkg`, `catalogs/bookworm-security/amd64`) or of a scope.
 pub type Name = heapless::String<MAX_TARGET_BYTES>;
@@ -42,6 +45,14 @@ pub struct Assignment {
     pub deployments: heapless::Vec<AssignedDeployment, MAX_DEPLOYMENTS>,
     /// When it may install.
     pub windows: Windows,
+    /// Other versions of the assessment's plugins, one each at most. They scan beside those, what they say otherwise is
+    /// reported, and nothing of it counts.
+    // On the heap one by one, here and below: so many of their size would be too much for a thread's stack.
+    pub shadows: heapless::Vec<Box<AssignedPlugin>, MAX_SHADOWS>,
+    /// The versions that the assessment's plugins fall back to when they fail again and again, one each at most.
+    pub fallbacks: heapless::Vec<Box<AssignedPlugin>, MAX_PLUGINS>,
+    /// The versions that the installers fall back to, one each at most.
+    pub installer_fallbacks: heapless::Vec<Box<AssignedInstaller>, MAX_INSTALLERS>,
 }
 
 /// What one client is to scan by, and whose and how old the assignment is.
@@ -64,8 +75,15 @@ pub struct Assessment {
 impl From<Assessment> for Assignment {
     /// Scan, and install nothing.
     fn from(assessment: Assessment) -> Self {
-        let (installers, deployments) = (heapless::Vec::new(), heapless::Vec::new());
-        Self { assessment, installers, deployments, windows: Windows::default() }
+        Self {
+            assessment,
+            installers: heapless::Vec::new(),
+            deployments: heapless::Vec::new(),
+            windows: Windows::default(),
+            shadows: heapless::Vec::new(),
+            fallbacks: heapless::Vec::new(),
+            installer_fallbacks: heapless::Vec::new(),
+        }
     }
 }
 
@@ -89,7 +107,8 @@ pub struct AssignedPlugin {
     pub target: Name,
     /// The digest of the component.
     pub digest: Digest,
-    /// The files the site lets it read: globs over the endpoint's root (`/var/lib/dpkg/status`).
+    /// What the site lets it read: globs over the endpoint's root (`/var/lib/dpkg/status`), and names of facts
+    /// (`disk-space`).
     pub read: heapless::Vec<Name, MAX_GRANTS>,
 }
 
@@ -117,7 +136,7 @@ pub struct AssignedInstaller {
     pub target: Name,
     /// The digest of the component.
     pub digest: Digest,
-    /// The files it may read: globs over the endpoint's root.
+    /// What it may read: globs over the endpoint's root, and names of facts.
     pub read: heapless::Vec<Name, MAX_GRANTS>,
     /// The files it may write: globs over the endpoint's root.
     pub write: heapless::Vec<Name, MAX_GRANTS>,

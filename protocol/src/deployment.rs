@@ -20,6 +20,8 @@ pub const MAX_PHASES: usize = 16;
 pub const MAX_POLICY_BYTES: usize = 64 * 1024;
 /// Bytes of encoded updates of one scope, unpacked, at most.
 pub const MAX_DEPLOYED_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of the instructions of one update, at most.
+pub const MAX_INSTRUCTION_BYTES: usize = 16 * 1024;
 /// What [`bucket`] divides a fleet into.
 pub const BUCKETS: u16 = 10_000;
 
@@ -168,6 +170,9 @@ pub struct DeployedUpdate {
     pub contents: Vec<ContentEntry>,
     /// What it replaces, as far as the site has it: for rolling back.
     pub previous: Vec<ContentEntry>,
+    /// What its author tells the installer plugin, in the encoding of that plugin's manifest; empty for nothing. At most
+    /// [`MAX_INSTRUCTION_BYTES`].
+    pub instructions: Vec<u8>,
 }
 
 /// One file of an update.

@@ -31,7 +31,10 @@ pub mod paths {
     /// [`EnrollmentReply`](crate::enrollment::EnrollmentReply). Needs no client certificate, but a token.
     pub const ENROLL: &str = "/v1/enroll";
     /// `GET`: [`Assignment`](crate::assignment::Assignment), with `ETag` and `If-None-Match`.
-    pub const ASSIGNMENT: &str = "/v2/assignment";
+    pub const ASSIGNMENT: &str = "/v3/assignment";
+    /// `GET`: what agents knew of it before there were versions of plugins; the policies of deployments, which such an agent
+    /// could not read, are left out.
+    pub const ASSIGNMENT_2: &str = "/v2/assignment";
     /// `GET`: only the [`Assessment`](crate::assignment::Assessment) of it, for agents that cannot install.
     pub const ASSESSMENT: &str = "/v1/assignment";
     /// `POST`: [`StateBatch`](crate::state_message::StateBatch) -> [`StateReply`](crate::state_message::StateReply).

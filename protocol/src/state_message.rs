@@ -73,6 +73,15 @@ pub enum StateMessage {
     Facts(Box<Facts>),
     /// How far the client is with an update of a deployment; the earlier word on it is void.
     Enforcement(Box<Enforcement>),
+    /// Which plugins the agent can run; sent when it changed.
+    Abilities(Box<Abilities>),
+    /// How a version of a plugin that does not count would have answered; the earlier word on it, and its differences,
+    /// are void.
+    Shadow(Box<ShadowResult>),
+    /// One difference of the [`StateMessage::Shadow`] before it; zero or more follow each.
+    Difference(Box<Difference>),
+    /// Which version of a plugin is used because another failed; the earlier word on that plugin is void.
+    FallBack(Box<FallBack>),
 }
 
 /// The new state of one update.
@@ -166,6 +175,75 @@ pub struct PluginResult {
     pub version: heapless::String<{ crate::assignment::MAX_NAME_BYTES }>,
     /// Empty, or what went wrong.
     pub error: Text,
+}
+
+/// Which plugins an agent can run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Abilities {
+    /// The newest version of `farrier:policy` it has; it runs plugins built for this major version up to this minor one.
+    pub wit: heapless::String<16>,
+    /// The id of its engine profile.
+    pub engine: heapless::String<48>,
+    /// Bytes of memory it gives one plugin, at most.
+    pub plugin_memory_bytes: u64,
+    /// Bytes of the largest component it takes.
+    pub component_bytes: u64,
+}
+
+/// How a shadow fared: a version of a plugin that scanned beside the one that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowResult {
+    /// The plugin's name.
+    pub plugin: heapless::String<{ crate::assignment::MAX_NAME_BYTES }>,
+    /// The version that counts. Empty, with everything below 0 and empty, when the plugin has no shadow any more.
+    pub version: heapless::String<{ crate::assignment::MAX_NAME_BYTES }>,
+    /// The version that does not.
+    pub shadow_version: heapless::String<{ crate::assignment::MAX_NAME_BYTES }>,
+    /// When the scan ended.
+    pub scanned_at: UnixTime,
+    /// How many updates both evaluated.
+    pub compared: u32,
+    /// On how many they differ. At most [`MAX_DIFFERENCES`] of them are reported.
+    pub differing: u32,
+    /// Empty, or what went wrong with the shadow.
+    pub error: Text,
+}
+
+/// Differences that a client reports of one shadow, at most.
+pub const MAX_DIFFERENCES: usize = 256;
+
+/// An update on which two versions of a plugin differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The plugin's name.
+    pub plugin: heapless::String<{ crate::assignment::MAX_NAME_BYTES }>,
+    /// Which update.
+    pub update: UpdateId,
+    /// What the version that counts says.
+    pub state: ComplianceState,
+    /// What the shadow says.
+    pub shadow_state: ComplianceState,
+    /// Why the version that counts says so.
+    pub detail: Text,
+    /// Why the shadow says so.
+    pub shadow_detail: Text,
+}
+
+/// A plugin whose assigned version failed again and again on a client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FallBack {
+    /// The plugin's name.
+    pub plugin: heapless::String<{ crate::assignment::MAX_NAME_BYTES }>,
+    /// Whether it is an installer.
+    pub installer: bool,
+    /// The version that failed. Empty when the assigned version is used again; then what follows is empty, too.
+    pub failed_version: heapless::String<{ crate::assignment::MAX_NAME_BYTES }>,
+    /// The version used in its place; empty if there is none, and the plugin is not run.
+    pub version: heapless::String<{ crate::assignment::MAX_NAME_BYTES }>,
+    /// Since when.
+    pub since: UnixTime,
+    /// What the version that failed said last: a trap's message, with the panic's.
+    pub reason: Text,
 }
 
 /// The management point's answer to a batch, sent after its commit.

@@ -3,14 +3,15 @@
 use farrier_protocol::assignment::{
     Assessment, AssignedCatalog, AssignedDeployment, AssignedInstaller, AssignedPlugin, Assignment,
     MAX_ASSIGNMENT_BYTES, MAX_CATALOGS, MAX_DEPLOYMENTS, MAX_GRANTS, MAX_INSTALLERS, MAX_NAME_BYTES, MAX_PLUGINS,
-    MAX_RUN_BYTES, MAX_TARGET_BYTES, MAX_WINDOWS, Schedule, Standing, Window, WindowKind, Windows,
+    MAX_RUN_BYTES, MAX_SHADOWS, MAX_TARGET_BYTES, MAX_WINDOWS, Schedule, Standing, Window, WindowKind, Windows,
 };
 use farrier_protocol::deployment::Moment;
 use farrier_protocol::enforcement::EnforcementState;
 use farrier_protocol::enrollment::EnrollmentRequest;
 use farrier_protocol::state_message::{
-    Enforcement, Facts, Finding, Inventory, MAX_BATCH_BYTES, MAX_DETAIL_BYTES, MAX_MESSAGES, MAX_SUBJECT_BYTES,
-    MAX_TAG_BYTES, MAX_TAGS, MAX_TEXT_BYTES, ScanResult, StateBatch, StateMessage, StateReply, bounded,
+    Abilities, Difference, Enforcement, Facts, FallBack, Finding, Inventory, MAX_BATCH_BYTES, MAX_DETAIL_BYTES,
+    MAX_DIFFERENCES, MAX_MESSAGES, MAX_SUBJECT_BYTES, MAX_TAG_BYTES, MAX_TAGS, MAX_TEXT_BYTES, ScanResult,
+    ShadowResult, StateBatch, StateMessage, StateReply, bounded,
 };
 use farrier_protocol::{ClientId, ComplianceState, DeploymentId, Digest, UpdateId, decode, encode};
 use serde::{Deserialize, Serialize};
@@ -89,7 +90,8 @@ fn deployments_of_an_assignment_are_bounded_in_every_direction() {
     let deployment = |target: usize| ([0_u8; 16], "t".repeat(target), [0_u8; 32], 0_u8, (3_u8,), 0_u16);
     let window = (0_u8, (0_u8, 0_i64), 0_u32);
     let is_taken = |installers: Vec<_>, deployments: Vec<_>, windows: Vec<_>| {
-        takes::<Assignment>(&(&assessment, installers, deployments, (true, 0_i64, windows)))
+        let versions = (none(), none(), none());
+        takes::<Assignment>(&(&assessment, installers, deployments, (true, 0_i64, windows), versions))
     };
     let largest = installer(MAX_GRANTS, MAX_RUN_BYTES);
     assert!(is_taken(
@@ -103,6 +105,70 @@ fn deployments_of_an_assignment_are_bounded_in_every_direction() {
     assert!(!is_taken(vec![], vec![deployment(1); MAX_DEPLOYMENTS + 1], vec![]));
     assert!(!is_taken(vec![], vec![deployment(MAX_TARGET_BYTES + 1)], vec![]));
     assert!(!is_taken(vec![], vec![], vec![window; MAX_WINDOWS + 1]));
+}
+
+#[test]
+fn versions_of_plugins_are_bounded_in_every_direction() {
+    let none = Vec::<u8>::new;
+    let assessment = ([0_u8; 16], 1_u64, 0_i64, (1_u32, 1_u32), none(), none());
+    let plugin = |grants: usize| ("n", "v", "t", [0_u8; 32], vec!["/r"; grants]);
+    let installer = |grants: usize| ("n", "v", "t", [0_u8; 32], none(), none(), vec!["r"; grants]);
+    let is_taken = |shadows: Vec<_>, fallbacks: Vec<_>, installers: Vec<_>| {
+        let windows = (true, 0_i64, none());
+        takes::<Assignment>(&(&assessment, none(), none(), windows, shadows, fallbacks, installers))
+    };
+    let (largest, largest_installer) = (plugin(MAX_GRANTS), installer(MAX_GRANTS));
+    assert!(is_taken(
+        vec![largest.clone(); MAX_SHADOWS],
+        vec![largest; MAX_PLUGINS],
+        vec![largest_installer; MAX_INSTALLERS]
+    ));
+    assert!(!is_taken(vec![plugin(1); MAX_SHADOWS + 1], vec![], vec![]));
+    assert!(!is_taken(vec![], vec![plugin(1); MAX_PLUGINS + 1], vec![]));
+    assert!(!is_taken(vec![], vec![], vec![installer(1); MAX_INSTALLERS + 1]));
+    assert!(!is_taken(vec![plugin(MAX_GRANTS + 1)], vec![], vec![]));
+    assert!(!is_taken(vec![], vec![plugin(MAX_GRANTS + 1)], vec![]));
+    assert!(!is_taken(vec![], vec![], vec![installer(MAX_GRANTS + 1)]));
+}
+
+#[test]
+fn what_is_said_of_plugins_is_bounded_in_every_direction() {
+    /// Whether the text of each length fits where it goes, and one more byte does not.
+    fn check<const N: usize>(most: [usize; N], is_taken: impl Fn([String; N]) -> bool) {
+        let texts = |lengths: [usize; N]| lengths.map(|length| "x".repeat(length));
+        assert!(is_taken(texts(most)));
+        for field in 0..N {
+            let mut lengths = most;
+            lengths[field] += 1;
+            assert!(!is_taken(texts(lengths)), "field {field}");
+        }
+    }
+    check([16, 48], |[wit, engine]| takes::<Abilities>(&(wit, engine, 1_u64, 1_u64)));
+    check([MAX_NAME_BYTES, MAX_NAME_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES], |[plugin, version, shadow, error]| {
+        takes::<ShadowResult>(&(plugin, version, shadow, 1_i64, 1_u32, 1_u32, error))
+    });
+    check([MAX_NAME_BYTES, MAX_TEXT_BYTES, MAX_TEXT_BYTES], |[plugin, detail, shadow_detail]| {
+        takes::<Difference>(&(plugin, [0_u8; 16], 0_u8, 3_u8, detail, shadow_detail))
+    });
+    check([MAX_NAME_BYTES, MAX_NAME_BYTES, MAX_NAME_BYTES, MAX_TEXT_BYTES], |[plugin, failed, version, reason]| {
+        takes::<FallBack>(&(plugin, true, failed, version, 1_i64, reason))
+    });
+}
+
+#[test]
+fn the_largest_difference_fits_a_batch_as_often_as_a_batch_has_messages() {
+    let largest = Difference {
+        plugin: bounded(&"p".repeat(MAX_NAME_BYTES)),
+        update: UpdateId([0xff; 16]),
+        state: ComplianceState::Unknown,
+        shadow_state: ComplianceState::Unknown,
+        detail: bounded(&"d".repeat(MAX_TEXT_BYTES)),
+        shadow_detail: bounded(&"s".repeat(MAX_TEXT_BYTES)),
+    };
+    let message = encode(&StateMessage::Difference(Box::new(largest))).unwrap();
+    assert!(message.len() * MAX_MESSAGES <= MAX_BATCH_BYTES, "{} bytes", message.len());
+    // What a client keeps of one shadow to say it again.
+    assert!(message.len() * MAX_DIFFERENCES <= 128 * 1024);
 }
 
 #[test]
@@ -123,7 +189,7 @@ fn facts_are_bounded_in_every_direction() {
 }
 
 #[test]
-fn the_largest_assignment_fits_the_limit_of_its_bytes() {
+fn the_largest_assignment_fits_the_limit_of_its_bytes_and_a_small_stack() {
     let name = |byte: char| byte.to_string().repeat(MAX_TARGET_BYTES);
     let grants = || [(); MAX_GRANTS].map(|()| bounded(&name('g'))).into_iter().collect();
     let plugin = AssignedPlugin {
@@ -163,19 +229,26 @@ fn the_largest_assignment_fits_the_limit_of_its_bytes() {
             version: u64::MAX,
             issued_at: i64::MIN,
             schedule: Schedule { poll_seconds: u32::MAX, scan_seconds: u32::MAX },
-            plugins: vec![plugin; MAX_PLUGINS].into_iter().collect(),
+            plugins: vec![plugin.clone(); MAX_PLUGINS].into_iter().collect(),
             catalogs: vec![catalog; MAX_CATALOGS].into_iter().collect(),
         },
-        installers: vec![installer; MAX_INSTALLERS].into_iter().collect(),
+        installers: vec![installer.clone(); MAX_INSTALLERS].into_iter().collect(),
         deployments: vec![deployment; MAX_DEPLOYMENTS].into_iter().collect(),
         windows: Windows {
             limited: true,
             known_until: i64::MIN,
             windows: vec![window; MAX_WINDOWS].into_iter().collect(),
         },
+        shadows: vec![Box::new(plugin.clone()); MAX_SHADOWS].into_iter().collect(),
+        fallbacks: vec![Box::new(plugin); MAX_PLUGINS].into_iter().collect(),
+        installer_fallbacks: vec![Box::new(installer); MAX_INSTALLERS].into_iter().collect(),
     });
     let bytes = encode(&*assignment).unwrap();
     assert!(bytes.len() <= MAX_ASSIGNMENT_BYTES, "{} bytes", bytes.len());
+    // As threads have it where memory is scarce.
+    let decode = move || decode::<Box<Assignment>>(&bytes).is_ok();
+    let thread = std::thread::Builder::new().stack_size(1024 * 1024).spawn(decode).unwrap();
+    assert!(thread.join().unwrap());
 }
 
 #[test]
@@ -196,7 +269,7 @@ fn the_largest_enforcement_fits_a_batch_as_often_as_a_batch_has_messages() {
 
 #[test]
 fn an_unknown_variant_is_refused() {
-    assert!(decode::<StateMessage>(&[7]).is_err());
+    assert!(decode::<StateMessage>(&[11]).is_err());
     assert!(decode::<EnforcementState>(&[13]).is_err());
     assert!(decode::<StateReply>(&[2]).is_err());
     assert!(decode::<ComplianceState>(&[4]).is_err());

@@ -2,7 +2,8 @@
 
 use crate::messages::{Golden, bytes, golden};
 use farrier_protocol::assignment::{
-    Assessment, AssignedDeployment, AssignedInstaller, Assignment, Schedule, Standing, Window, WindowKind, Windows,
+    Assessment, AssignedDeployment, AssignedInstaller, AssignedPlugin, Assignment, Schedule, Standing, Window,
+    WindowKind, Windows,
 };
 use farrier_protocol::deployment::{
     ContentEntry, ContentSource, DeployedScope, DeployedUpdate, DeployedUpdates, DeploymentPolicy, Moment, Phase,
@@ -10,21 +11,56 @@ use farrier_protocol::deployment::{
 };
 use farrier_protocol::enforcement::EnforcementState;
 use farrier_protocol::state_message::{Enforcement, Facts, StateMessage, bounded};
-use farrier_protocol::{ClientId, DeploymentId, Digest, UpdateId};
+use farrier_protocol::{ClientId, DeploymentId, Digest, UpdateId, decode, encode};
 
 pub fn all() -> Vec<Golden> {
     [assignments(), policies(), updates(), states(), state_messages()].into_iter().flatten().collect()
 }
 
+/// What an assignment was before there were versions of plugins, and is still on the path of that time.
+type AssignmentV2 = (Assessment, Vec<AssignedInstaller>, Vec<AssignedDeployment>, Windows);
+/// The updates of a deployment as they were then: without instructions.
+type DeployedUpdatesV2 = (Vec<String>, Vec<DeployedUpdateV2>);
+type DeployedUpdateV2 = (UpdateId, String, String, u32, Vec<ContentEntry>, Vec<ContentEntry>);
+
+/// The first four fields of an assignment.
+fn version_2(assignment: &Assignment) -> AssignmentV2 {
+    let Assignment { assessment, installers, deployments, windows, .. } = assignment;
+    let (installers, deployments) = (installers.iter().cloned().collect(), deployments.iter().cloned().collect());
+    (assessment.clone(), installers, deployments, windows.clone())
+}
+
+#[test]
+fn an_assignment_begins_with_what_it_was_before() {
+    for assignment in [assignment(), Box::new(Assignment::from(assessment()))] {
+        let (before, now) = (encode(&version_2(&assignment)).unwrap(), encode(&assignment).unwrap());
+        assert_eq!(before, now[..before.len()]);
+        assert!(decode::<Box<Assignment>>(&before).is_err(), "what follows is missing, and nothing is guessed");
+    }
+}
+
 fn assignments() -> Vec<Golden> {
-    let assessment = Assessment {
+    let scan_only = Box::new(Assignment::from(assessment()));
+    vec![
+        golden("AssignmentV2", version_2(&assignment())),
+        golden("AssignmentV2.scan-only", version_2(&scan_only)),
+        golden("AssignmentV3", assignment()),
+        golden("AssignmentV3.scan-only", scan_only),
+    ]
+}
+
+fn assessment() -> Assessment {
+    Assessment {
         client: ClientId(bytes(0x80)),
         version: 301,
         issued_at: 1_800_000_001,
         schedule: Schedule { poll_seconds: 900, scan_seconds: 21_600 },
         plugins: heapless::Vec::new(),
         catalogs: heapless::Vec::new(),
-    };
+    }
+}
+
+fn assignment() -> Box<Assignment> {
     let installer = AssignedInstaller {
         name: bounded("dpkg-installer"),
         version: bounded("0.1.0"),
@@ -60,13 +96,23 @@ fn assignments() -> Vec<Golden> {
         .into_iter()
         .collect(),
     };
-    let assignment = Assignment {
-        assessment: assessment.clone(),
+    let version = |version: &str, first| AssignedPlugin {
+        name: bounded("dpkg"),
+        version: bounded(version),
+        target: bounded("plugins/dpkg"),
+        digest: Digest(bytes(first)),
+        read: [bounded("/var/lib/dpkg/status"), bounded("disk-space")].into_iter().collect(),
+    };
+    let before = AssignedInstaller { version: bounded("0.0.9"), digest: Digest(bytes(0xe3)), ..installer.clone() };
+    Box::new(Assignment {
+        assessment: assessment(),
         installers: [installer].into_iter().collect(),
         deployments: (1..).zip(standings).map(|(number, standing)| deployment(number, standing)).collect(),
         windows,
-    };
-    vec![golden("AssignmentV2", assignment), golden("AssignmentV2.scan-only", Assignment::from(assessment))]
+        shadows: [Box::new(version("0.2.0", 0xe1))].into_iter().collect(),
+        fallbacks: [Box::new(version("0.0.9", 0xe2))].into_iter().collect(),
+        installer_fallbacks: [Box::new(before)].into_iter().collect(),
+    })
 }
 
 fn policies() -> Vec<Golden> {
@@ -134,10 +180,14 @@ fn updates() -> Vec<Golden> {
         max_run_seconds: 3_600,
         contents: vec![entry("libssl3_3.0.17-1~deb12u2_amd64.deb", 0x40, 0)],
         previous: vec![entry("libssl3_3.0.15-1_amd64.deb", 0x60, 1)],
+        instructions: br#"{"name":"kiosk"}"#.to_vec(),
     };
     let mirrors = vec!["https://security.example.org/debian/".into(), "https://deb.example.org/debian/".into()];
+    let DeployedUpdate { update: id, name, summary, max_run_seconds, contents, previous, .. } = update.clone();
+    let before: DeployedUpdatesV2 = (mirrors.clone(), vec![(id, name, summary, max_run_seconds, contents, previous)]);
     vec![
-        golden("DeployedUpdates", DeployedUpdates { mirrors, updates: vec![update] }),
+        golden("DeployedUpdates", before),
+        golden("DeployedUpdates.instructed", DeployedUpdates { mirrors, updates: vec![update] }),
         golden("DeployedUpdates.empty", DeployedUpdates::default()),
     ]
 }

@@ -1,8 +1,8 @@
 //! The wire, photographed: the bytes of every message, and of every variant with every field distinct.
 //!
 //! `golden.txt` is never edited, only added to. A message that encodes to other bytes than it did is a break of the
-//! protocol: agents in the field speak the old form. To add one, list it in `messages.rs` or `deployments.rs`, run the
-//! test and append the lines it shows.
+//! protocol: agents in the field speak the old form. To add one, list it in `messages.rs`, `deployments.rs` or
+//! `plugins.rs`, run the test and append the lines it shows.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -10,6 +10,7 @@ mod bounds;
 mod chunks;
 mod deployments;
 mod messages;
+mod plugins;
 
 use messages::Golden;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! One message of each kind, with fields that cannot be mistaken for each other.
 
-use crate::deployments;
+use crate::{deployments, plugins};
 use farrier_protocol::assignment::{Assessment, AssignedCatalog, AssignedPlugin, Schedule};
 use farrier_protocol::catalog::{Catalog, Chunk, ChunkEntry};
 use farrier_protocol::enrollment::{EnrollmentReply, EnrollmentRequest, EnrollmentToken};
@@ -40,7 +40,8 @@ where
 }
 
 pub fn all() -> Vec<Golden> {
-    let groups = [enrollment(), assignment(), states(), state_messages(), catalogs(), deployments::all()];
+    let groups =
+        [enrollment(), assignment(), states(), state_messages(), catalogs(), deployments::all(), plugins::all()];
     groups.into_iter().flatten().collect()
 }
 
