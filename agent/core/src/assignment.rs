@@ -1,5 +1,7 @@
 //! Which assignment is taken.
 
+use crate::versions::Version;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt;
 use farrier_protocol::assignment::{Assessment, Assignment, Standing};
@@ -21,6 +23,13 @@ pub enum Refusal {
     NotInRepository(String),
     /// Two plugins have this name.
     DuplicatePlugin(String),
+    /// A shadow or a fallback is of a plugin that is not assigned.
+    OfNoPlugin {
+        /// What it is to be: `shadow`, `fallback`.
+        part: &'static str,
+        /// The plugin's name.
+        plugin: String,
+    },
     /// This catalog's plugin is not assigned.
     NoPlugin {
         /// The catalog's target.
@@ -41,6 +50,9 @@ impl fmt::Display for Refusal {
                 write!(f, "the assignment names {target} with a digest that the signed repository index does not hold")
             }
             Self::DuplicatePlugin(name) => write!(f, "the assignment names the plugin {name} twice"),
+            Self::OfNoPlugin { part, plugin } => {
+                write!(f, "the assignment names a {part} of the plugin {plugin}, but not that plugin")
+            }
             Self::NoPlugin { catalog, plugin } => {
                 write!(f, "the assignment names the catalog {catalog} of the plugin {plugin}, but not that plugin")
             }
@@ -68,14 +80,7 @@ pub fn check(
     if *version < floor {
         return Err(Refusal::Rollback { offered: *version, floor });
     }
-    for (position, plugin) in plugins.iter().enumerate() {
-        if plugins[..position].iter().any(|other| other.name == plugin.name) {
-            return Err(Refusal::DuplicatePlugin(plugin.name.to_string()));
-        }
-        if !holds(&plugin.target, &plugin.digest) {
-            return Err(Refusal::NotInRepository(plugin.target.to_string()));
-        }
-    }
+    check_versions(plugins.iter(), None, &holds)?;
     for catalog in catalogs {
         if !plugins.iter().any(|plugin| plugin.name == catalog.plugin) {
             return Err(Refusal::NoPlugin { catalog: catalog.target.to_string(), plugin: catalog.plugin.to_string() });
@@ -84,14 +89,11 @@ pub fn check(
             return Err(Refusal::NotInRepository(catalog.target.to_string()));
         }
     }
-    for (position, installer) in assignment.installers.iter().enumerate() {
-        if assignment.installers[..position].iter().any(|other| other.name == installer.name) {
-            return Err(Refusal::DuplicatePlugin(installer.name.to_string()));
-        }
-        if !holds(&installer.target, &installer.digest) {
-            return Err(Refusal::NotInRepository(installer.target.to_string()));
-        }
-    }
+    let Assignment { installers, shadows, fallbacks, installer_fallbacks, .. } = assignment;
+    check_versions(installers.iter(), None, &holds)?;
+    check_versions(shadows.iter().map(Box::as_ref), Some(("shadow", plugins)), &holds)?;
+    check_versions(fallbacks.iter().map(Box::as_ref), Some(("fallback", plugins)), &holds)?;
+    check_versions(installer_fallbacks.iter().map(Box::as_ref), Some(("fallback", installers)), &holds)?;
     // The policy of a cancelled deployment is not published any more, and nobody needs it.
     let followed = assignment.deployments.iter().filter(|deployment| deployment.standing != Standing::Cancelled);
     for deployment in followed {
@@ -102,11 +104,37 @@ pub fn check(
     Ok(())
 }
 
+/// Whether these have a name each, are targets of the repository and, if they are to be a part of others, versions of
+/// those.
+fn check_versions<'a, V: Version + 'a>(
+    versions: impl Iterator<Item = &'a V> + Clone,
+    part_of: Option<(&'static str, &[V])>,
+    holds: impl Fn(&str, &Digest) -> bool,
+) -> Result<(), Refusal> {
+    for (position, version) in versions.clone().enumerate() {
+        let name = version.name();
+        if versions.clone().take(position).any(|other| other.name() == name) {
+            return Err(Refusal::DuplicatePlugin(name.to_string()));
+        }
+        if let Some((part, plugins)) = part_of
+            && !plugins.iter().any(|plugin| plugin.name() == name)
+        {
+            return Err(Refusal::OfNoPlugin { part, plugin: name.to_string() });
+        }
+        if !holds(version.target(), &version.digest()) {
+            return Err(Refusal::NotInRepository(version.target().to_string()));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use farrier_protocol::DeploymentId;
-    use farrier_protocol::assignment::{AssignedCatalog, AssignedDeployment, AssignedPlugin, Schedule};
+    use farrier_protocol::assignment::{
+        AssignedCatalog, AssignedDeployment, AssignedInstaller, AssignedPlugin, Schedule,
+    };
     use farrier_protocol::state_message::bounded;
 
     const CLIENT: ClientId = ClientId([7; 16]);
@@ -191,5 +219,56 @@ mod tests {
         let again = assignment.assessment.plugins[0].clone();
         assignment.assessment.plugins.push(again).unwrap();
         assert!(matches!(check(&assignment, CLIENT, 0, |_, _| true), Err(Refusal::DuplicatePlugin(_))));
+    }
+
+    /// With another version of the plugin as shadow and as fallback, and an installer with a fallback.
+    fn with_versions() -> Assignment {
+        let mut assignment = assignment();
+        let version = |digest: &[u8]| {
+            let digest = Digest::of(digest);
+            Box::new(AssignedPlugin { digest, ..assignment.assessment.plugins[0].clone() })
+        };
+        let installer = |digest: &[u8]| AssignedInstaller {
+            name: bounded("dpkg-installer"),
+            version: bounded("0.1.0"),
+            target: bounded("plugins/dpkg-installer"),
+            digest: Digest::of(digest),
+            read: Default::default(),
+            write: Default::default(),
+            run: Default::default(),
+        };
+        let (shadow, fallback) = (version(b"shadow"), version(b"fallback"));
+        assignment.shadows.push(shadow).unwrap();
+        assignment.fallbacks.push(fallback).unwrap();
+        assignment.installers.push(installer(b"installer")).unwrap();
+        assignment.installer_fallbacks.push(Box::new(installer(b"installer before"))).unwrap();
+        assignment
+    }
+
+    #[test]
+    fn other_versions_are_of_assigned_plugins_once_each_and_signed() {
+        let checked = |change: &dyn Fn(&mut Assignment)| {
+            let mut assignment = with_versions();
+            change(&mut assignment);
+            check(&assignment, CLIENT, 0, |_, _| true)
+        };
+        let of_no_plugin = |part, plugin: &str| Err(Refusal::OfNoPlugin { part, plugin: plugin.into() });
+        let twice = |plugin: &str| Err(Refusal::DuplicatePlugin(plugin.into()));
+        assert_eq!(checked(&|_| ()), Ok(()));
+        assert_eq!(checked(&|it| it.shadows[0].name = bounded("rpm")), of_no_plugin("shadow", "rpm"));
+        assert_eq!(checked(&|it| it.fallbacks[0].name = bounded("rpm")), of_no_plugin("fallback", "rpm"));
+        assert_eq!(checked(&|it| it.installer_fallbacks[0].name = bounded("dpkg")), of_no_plugin("fallback", "dpkg"));
+        assert_eq!(checked(&|it| it.shadows.push(it.shadows[0].clone()).unwrap()), twice("dpkg"));
+        assert_eq!(checked(&|it| it.fallbacks.push(it.fallbacks[0].clone()).unwrap()), twice("dpkg"));
+        let again = |it: &mut Assignment| {
+            let fallback = it.installer_fallbacks[0].clone();
+            it.installer_fallbacks.push(fallback).unwrap();
+        };
+        assert_eq!(checked(&again), twice("dpkg-installer"));
+        for digest in [&b"shadow"[..], b"fallback", b"installer", b"installer before"] {
+            let holds = |_: &str, known: &Digest| *known != Digest::of(digest);
+            let refusal = check(&with_versions(), CLIENT, 0, holds);
+            assert!(matches!(refusal, Err(Refusal::NotInRepository(_))), "{refusal:?}");
+        }
     }
 }

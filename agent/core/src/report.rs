@@ -4,12 +4,15 @@
 //! An update without a record was never reported, or last as `NotRequired`.
 
 use crate::enforcement::Job;
+use crate::shadow::{ShadowReport, States};
 use crate::{Finding, PluginTag, Verdict, Verdicts};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::fmt;
-use farrier_protocol::state_message::{self, Compliance, Facts, Inventory, ScanResult, StateMessage, bounded};
+use farrier_protocol::state_message::{
+    self, Abilities, Compliance, Facts, FallBack, Inventory, ScanResult, StateMessage, bounded,
+};
 use farrier_protocol::{ComplianceState, UpdateId};
 
 /// An update's record, as the spool hands it out.
@@ -69,6 +72,12 @@ impl Messages {
         if let Some(facts) = profile.facts {
             self.push(&StateMessage::Facts(Box::new(facts.clone())));
         }
+        if let Some(abilities) = profile.abilities {
+            self.push(&StateMessage::Abilities(Box::new(abilities.clone())));
+        }
+        for fall_back in profile.fall_backs {
+            self.push(&StateMessage::FallBack(Box::new(fall_back.clone())));
+        }
     }
 
     fn push_verdict(&mut self, update: UpdateId, state: ComplianceState, findings: &[Finding]) {
@@ -91,6 +100,10 @@ pub struct Profile<'a> {
     pub inventory: Option<&'a Inventory>,
     /// For collections.
     pub facts: Option<&'a Facts>,
+    /// For whoever assigns plugins.
+    pub abilities: Option<&'a Abilities>,
+    /// Which versions of plugins are not used.
+    pub fall_backs: &'a [FallBack],
 }
 
 /// What one scan changes.
@@ -142,6 +155,7 @@ pub fn everything<'a>(
     recorded: &[Recorded],
     profile: Profile<'_>,
     jobs: impl IntoIterator<Item = &'a Job>,
+    shadows: impl IntoIterator<Item = &'a ShadowReport>,
     scan: Option<ScanResult>,
 ) -> Result<Messages, DamagedRecord> {
     let mut messages = Messages::default();
@@ -151,10 +165,26 @@ pub fn everything<'a>(
         messages.push_verdict(*update, state, &findings);
     }
     jobs.into_iter().for_each(|job| messages.push(&job.message()));
+    shadows.into_iter().flat_map(ShadowReport::messages).for_each(|message| messages.push(&message));
     if let Some(scan) = scan {
         messages.push(&StateMessage::Scan(Box::new(scan)));
     }
     Ok(messages)
+}
+
+/// The states that records hold of a plugin's updates.
+///
+/// # Errors
+/// When a record cannot be understood.
+pub fn states_of(recorded: &[Recorded], plugin: PluginTag) -> Result<States, DamagedRecord> {
+    let mut states = States::new();
+    for (update, record) in recorded {
+        let (state, of, _) = decode_record(*update, record)?;
+        if of == plugin {
+            states.insert(*update, state);
+        }
+    }
+    Ok(states)
 }
 
 impl Report {

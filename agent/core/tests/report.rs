@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used)]
 
 use farrier_agent_core::enforcement::Job;
-use farrier_agent_core::report::{Profile, Recorded, everything, report};
+use farrier_agent_core::report::{Profile, Recorded, everything, report, states_of};
+use farrier_agent_core::shadow::ShadowReport;
 use farrier_agent_core::{Finding, Messages, PluginTag, Report, Verdict, Verdicts};
-use farrier_protocol::state_message::{Facts, Inventory, ScanResult, StateMessage, bounded};
+use farrier_protocol::state_message::{Abilities, Facts, FallBack, Inventory, ScanResult, StateMessage, bounded};
 use farrier_protocol::{ComplianceState, DeploymentId, UpdateId};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -69,6 +70,10 @@ fn words(messages: &Messages) -> Vec<String> {
         StateMessage::Enforcement(job) => {
             format!("{} of deployment {} {}", job.update.0[0], job.deployment.0[0], job.state)
         }
+        StateMessage::Abilities(abilities) => format!("Abilities {}", abilities.wit),
+        StateMessage::Shadow(shadow) => format!("Shadow of {}", shadow.plugin),
+        StateMessage::Difference(difference) => format!("Difference {}", difference.update.0[0]),
+        StateMessage::FallBack(fall_back) => format!("FallBack of {}", fall_back.plugin),
     };
     let mut words: Vec<_> = messages.iter().map(|bytes| word(farrier_protocol::decode(bytes).unwrap())).collect();
     assert_eq!(words.len(), messages.len());
@@ -129,6 +134,21 @@ fn inventory() -> Inventory {
     }
 }
 
+fn abilities() -> Abilities {
+    Abilities { wit: bounded("1.0.0"), ..Abilities::default() }
+}
+
+fn fall_back() -> FallBack {
+    FallBack {
+        plugin: bounded("dpkg"),
+        installer: false,
+        failed_version: bounded("0.2.0"),
+        version: bounded("0.1.0"),
+        since: 900,
+        reason: bounded("trapped"),
+    }
+}
+
 fn facts() -> Facts {
     Facts { release: bounded("bookworm"), ..Facts::default() }
 }
@@ -137,13 +157,21 @@ fn facts() -> Facts {
 fn a_new_stream_says_everything_that_is_recorded() {
     let mut spool = Spool::default();
     spool.scan(&verdicts(&[(1, INSTALLED, ""), (2, REQUIRED, "older"), (3, UNKNOWN, "trapped")]));
-    let (inventory, facts) = (inventory(), facts());
-    let profile = Profile { inventory: Some(&inventory), facts: Some(&facts) };
+    let (inventory, facts, abilities, fall_backs) = (inventory(), facts(), abilities(), [fall_back()]);
+    let profile = Profile {
+        inventory: Some(&inventory),
+        facts: Some(&facts),
+        abilities: Some(&abilities),
+        fall_backs: &fall_backs,
+    };
+    let shadows = [ShadowReport::gone("rpm")];
     let jobs = [7, 8].map(|deployment| Job::new((DeploymentId([deployment; 16]), update(2)), 0, 0));
-    let messages = everything(&spool.recorded(), profile, &jobs, Some(scan_result())).unwrap();
+    let messages = everything(&spool.recorded(), profile, &jobs, &shadows, Some(scan_result())).unwrap();
     let expected = [
         "Inventory web-1",
         "Facts bookworm",
+        "Abilities 1.0.0",
+        "FallBack of dpkg",
         "1 Installed",
         "2 Required",
         "2 older",
@@ -151,6 +179,7 @@ fn a_new_stream_says_everything_that_is_recorded() {
         "3 trapped",
         "2 of deployment 7 Waiting",
         "2 of deployment 8 Waiting",
+        "Shadow of rpm",
     ];
     assert_eq!(words(&messages), expected);
 }
@@ -163,15 +192,31 @@ fn what_changed_of_the_client_itself_comes_first() {
         words(&messages)
     };
     let (inventory, facts) = (Some(&inventory), Some(&facts));
-    assert_eq!(said(Profile { inventory, facts }), ["Inventory web-1", "Facts bookworm", "1 Installed"]);
-    assert_eq!(said(Profile { inventory: None, facts }), ["Facts bookworm", "1 Installed"]);
+    let (abilities, fall_backs) = (abilities(), [fall_back()]);
+    let both = Profile { inventory, facts, ..Profile::default() };
+    assert_eq!(said(both), ["Inventory web-1", "Facts bookworm", "1 Installed"]);
+    assert_eq!(said(Profile { facts, ..Profile::default() }), ["Facts bookworm", "1 Installed"]);
+    let plugins = Profile { abilities: Some(&abilities), fall_backs: &fall_backs, ..Profile::default() };
+    assert_eq!(said(plugins), ["Abilities 1.0.0", "FallBack of dpkg", "1 Installed"]);
+}
+
+#[test]
+fn the_states_of_one_plugin_are_in_the_records() {
+    let mut spool = Spool::default();
+    let mut both = verdicts(&[(1, REQUIRED, "older"), (2, INSTALLED, "")]);
+    let other = PluginTag::of("rpm");
+    both.add(update(3), Verdict { state: REQUIRED, plugin: other, findings: Rc::default() });
+    spool.scan(&both);
+    let states = states_of(&spool.recorded(), PluginTag::of("dpkg")).unwrap();
+    assert_eq!(states, [(update(1), REQUIRED), (update(2), INSTALLED)].into());
+    assert!(states_of(&[(update(1), [9].into())], other).is_err());
 }
 
 #[test]
 fn a_damaged_record_is_an_error_and_not_a_state() {
     for damaged in [&[][..], &[9], &[1, 2], &[1, 0, 0, 0, 0, 0, 0]] {
         let recorded: [Recorded; 1] = [(update(1), damaged.into())];
-        assert!(everything(&recorded, Profile::default(), [], None).is_err(), "{damaged:?}");
+        assert!(everything(&recorded, Profile::default(), [], [], None).is_err(), "{damaged:?}");
         assert!(report(&recorded, &Verdicts::default(), Profile::default(), scan_result()).is_err(), "{damaged:?}");
     }
 }

@@ -1,7 +1,8 @@
 //! An assessment: scan with the policy at hand, and record what it found.
 
+use crate::health;
 use crate::policy::StoredPolicy;
-use crate::report;
+use crate::report::{self, Noted};
 use crate::scan::{Outcome, Scanner, Tally};
 use crate::session::Session;
 use anyhow::Context as _;
@@ -20,10 +21,12 @@ pub(crate) fn assess(session: &mut Session<'_>, tally: Tally) -> anyhow::Result<
         "there is no assignment to scan by yet: the site was not reached, or had nothing, since the enrolment",
     )?;
     let scanner = Scanner::open(session.agent, &session.identity, &session.content)?;
-    let outcome = scanner.scan(&policy, tally)?;
-    if outcome.tally.incomplete {
+    let health = health::load(&session.spool, &policy.assignment)?;
+    let outcome = scanner.scan(&policy, &health, tally)?;
+    let Noted { blind, fell_back } = report::record(session, &outcome, &policy.assignment, health)?;
+    // Another version may name other scopes.
+    if outcome.tally.incomplete || fell_back {
         StoredPolicy::refetch(&session.spool)?;
     }
-    let blind = report::record(session, &outcome, policy.assignment.assessment.version)?;
     Ok(Assessment { outcome, blind })
 }

@@ -5,13 +5,14 @@ use crate::assess::assess;
 use crate::config::Config;
 use crate::enroll::enroll;
 use crate::explain::explain;
-use crate::fetch::poll;
+use crate::fetch::{fetch_for_shadows, poll};
 use crate::output::{Reported, explanations_text, scan_json, scan_text};
 use crate::progress::Progress;
 use crate::report::send;
 use crate::run::run;
 use crate::scan::Tally;
 use crate::session::Session;
+use crate::shadows;
 use crate::site::{Site, SiteError};
 use crate::status::status;
 use crate::user::{Which, defer, install, list, parse_duration, session_or_answers};
@@ -183,14 +184,27 @@ fn scan(agent: &Agent, json: bool, offline: bool) -> anyhow::Result<()> {
         site = network.block_on(contact(&mut session));
         assessment = assess(&mut session, Tally::with_names())?;
     }
-    let reported: Reported = match (&network, site) {
-        (Some(network), Ok(site)) => {
-            let sent = network.block_on(send(&session, &site));
-            sent.map(drop).map_err(|error| format!("{error:#}"))
+    let report = |session: &Session<'_>| -> Reported {
+        match (&network, &site) {
+            (Some(network), Ok(site)) => {
+                let sent = network.block_on(send(session, site));
+                sent.map(drop).map_err(|error| format!("{error:#}"))
+            }
+            (_, Err(reason)) => Err(reason.clone()),
+            (None, Ok(_)) => Ok(()),
         }
-        (_, Err(reason)) => Err(reason),
-        (None, Ok(_)) => Ok(()),
     };
+    let mut reported = report(&session);
+    // After the report, which is not to wait for what does not count.
+    if let (Some(network), Ok(site)) = (&network, &site)
+        && let Err(error) = network.block_on(fetch_for_shadows(&mut session, site))
+    {
+        tracing::warn!(error = format!("{error:#}"), "Shadows may lack content");
+    }
+    match shadows::compare(&mut session) {
+        Ok(()) => reported = reported.and_then(|()| report(&session)),
+        Err(error) => tracing::warn!(error = format!("{error:#}"), "Shadows were not compared"),
+    }
     match json {
         true => print(&format!("{}\n", scan_json(&assessment, &reported))),
         false => print(&scan_text(&assessment, &reported)),

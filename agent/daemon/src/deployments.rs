@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use farrier_protocol::assignment::{AssignedDeployment, Standing};
 use farrier_protocol::deployment::{
     ContentEntry, DeployedScope, DeployedUpdate, DeployedUpdates, DeploymentPolicy, MAX_DEPLOYED_BYTES,
-    MAX_DEPLOYED_UPDATES, MAX_PHASES, MAX_POLICY_BYTES,
+    MAX_DEPLOYED_UPDATES, MAX_INSTRUCTION_BYTES, MAX_PHASES, MAX_POLICY_BYTES,
 };
 use farrier_protocol::{Digest, UpdateId};
 use std::collections::BTreeMap;
@@ -47,6 +47,8 @@ pub(crate) struct Offer {
     pub(crate) contents: Vec<OfferedFile>,
     /// What it replaces.
     pub(crate) previous: Vec<OfferedFile>,
+    /// What its author tells the installer.
+    pub(crate) instructions: Vec<u8>,
 }
 
 /// One file of an update.
@@ -105,9 +107,12 @@ impl<'a> Policies<'a> {
         let bytes = bytes.map_err(|_| malformed("it cannot be decompressed within its limit"))?;
         let updates: DeployedUpdates =
             farrier_protocol::decode(&bytes).map_err(|_| malformed("it is not of this protocol version"))?;
-        match updates.updates.len() <= MAX_DEPLOYED_UPDATES {
+        if updates.updates.len() > MAX_DEPLOYED_UPDATES {
+            return Err(malformed("it has too many updates"));
+        }
+        match updates.updates.iter().all(|update| update.instructions.len() <= MAX_INSTRUCTION_BYTES) {
             true => Ok(updates),
-            false => Err(malformed("it has too many updates")),
+            false => Err(malformed("the instructions of an update are too long")),
         }
     }
 
@@ -145,12 +150,13 @@ impl Offer {
             installer: installer.to_owned(),
             contents: update.contents.into_iter().map(file).collect(),
             previous: update.previous.into_iter().map(file).collect(),
+            instructions: update.instructions,
         }
     }
 }
 
 /// An update may be in several scopes of one client (`amd64` and `i386`), each with files of its own: it is one all the
-/// same.
+/// same, and its author says the same of it.
 fn add(offers: &mut Vec<Offer>, offer: Offer) {
     let Some(known) = offers.iter_mut().find(|known| known.update == offer.update) else { return offers.push(offer) };
     known.max_run_seconds = known.max_run_seconds.max(offer.max_run_seconds);
@@ -213,6 +219,7 @@ mod tests {
             max_run_seconds: seconds,
             contents: labels.iter().map(|label| entry(label, label)).collect(),
             previous: Vec::new(),
+            instructions: b"as it is".to_vec(),
         };
         let mut offers = Vec::new();
         add(&mut offers, Offer::new(update(&["doc_all", "lib_amd64"], 60), &[], "dpkg-installer"));
@@ -220,5 +227,6 @@ mod tests {
         let labels: Vec<_> = offers[0].contents.iter().map(|file| file.label.as_str()).collect();
         assert_eq!((offers.len(), offers[0].max_run_seconds), (1, 90));
         assert_eq!(labels, ["doc_all", "lib_amd64", "lib_i386"]);
+        assert_eq!(offers[0].instructions, b"as it is");
     }
 }

@@ -1,5 +1,6 @@
 //! Why an update has its state: the component is asked again, about one update or about all of one source.
 
+use crate::health;
 use crate::scan::{ChunkError, Chunks, Guest, Scanner};
 use crate::session::Session;
 use anyhow::{Context as _, bail};
@@ -57,13 +58,15 @@ impl<'a> Query<'a> {
 pub(crate) fn explain(session: &mut Session<'_>, text: &str) -> anyhow::Result<Vec<Explanation>> {
     let policy = session.policy()?.context("there is no assignment yet: run `farrier-agent scan` first")?;
     let scanner = Scanner::open(session.agent, &session.identity, &session.content)?;
+    let health = health::load(&session.spool, &policy.assignment)?;
     let mut chunks = Chunks::new(&session.content)?;
     let query = Query::parse(text.trim());
     let mut explanations = BTreeMap::new();
     let mut sources = BTreeSet::new();
     for plugin in &policy.assignment.assessment.plugins {
-        let mut guest = scanner.guest(plugin).with_context(|| format!("the plugin {} cannot be asked", plugin.name))?;
-        let scopes = guest.scopes().with_context(|| format!("the plugin {} cannot be asked", plugin.name))?;
+        let failed = || format!("the plugin {} cannot be asked", plugin.name);
+        let mut guest = scanner.guest_in_use(&policy, &health, plugin).with_context(failed)?;
+        let scopes = guest.scopes().with_context(failed)?;
         for catalog in &policy.assignment.assessment.catalogs {
             if catalog.plugin == plugin.name && scopes.iter().any(|scope| *scope == *catalog.scope) {
                 let explain = |chunk: &Chunk<'_>| {
@@ -116,13 +119,10 @@ fn explain_matches(
 }
 
 fn explain_rule(guest: &mut impl Guest, plugin: &AssignedPlugin, name: &str, rule: &[u8]) -> Explanation {
-    // A chunk of one rule: its length, as rules have it, and the rule.
-    let length = u16::try_from(rule.len()).unwrap_or(u16::MAX).to_le_bytes();
-    let chunk = [&length, rule].concat();
-    let answer = guest.evaluate(&chunk, 1).and_then(|states| Ok((states[0], guest.explain(rule)?)));
-    let (state, findings) = answer.unwrap_or_else(|reason| {
+    let answer = guest.evaluate_and_explain(rule).and_then(|(state, findings)| Ok((state, findings?)));
+    let (state, findings) = answer.unwrap_or_else(|trouble| {
         let state = ComplianceState::Unknown;
-        let finding = Finding { subject: plugin.name.as_str().into(), state, detail: reason.into() };
+        let finding = Finding { subject: plugin.name.as_str().into(), state, detail: trouble.reason.into() };
         (state, vec![finding])
     });
     Explanation { name: name.to_owned(), state, findings }

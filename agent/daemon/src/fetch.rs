@@ -2,13 +2,15 @@
 
 use crate::agent::Agent;
 use crate::deployments::{Policies, Scopes, concerns, is_published};
+use crate::health;
 use crate::policy::{Policy, StoredPolicy};
 use crate::scan::{Chunks, Scanner};
 use crate::session::Session;
 use crate::site::{Document, Site};
 use anyhow::{Context as _, ensure};
 use farrier_agent_core::assignment::Refusal;
-use farrier_protocol::assignment::{AssignedCatalog, AssignedDeployment};
+use farrier_agent_core::versions::Version;
+use farrier_protocol::assignment::{AssignedCatalog, AssignedDeployment, AssignedPlugin, Assignment};
 use farrier_protocol::catalog::{ChunkEntry, MAX_CATALOG_BYTES};
 use farrier_protocol::deployment::MAX_POLICY_BYTES;
 use farrier_protocol::{ClientId, Digest};
@@ -107,6 +109,24 @@ async fn fetch(session: &mut Session<'_>, site: &Site, known: Option<StoredPolic
     Ok(Polled::Adopted)
 }
 
+/// Brings what only shadows need onto the disk. Nothing else waits for that, so it comes last; what cannot be had is
+/// merely missing, and the shadow's report says so.
+pub(crate) async fn fetch_for_shadows(session: &mut Session<'_>, site: &Site) -> anyhow::Result<()> {
+    let Some(policy) = session.policy()? else { return Ok(()) };
+    let shadows = &policy.assignment.shadows;
+    if shadows.is_empty() {
+        return Ok(());
+    }
+    let scanner = Scanner::open(session.agent, &session.identity, &session.content)?;
+    let mut download = Download { session, site, policy: &policy, keep: BTreeSet::new() };
+    for shadow in shadows {
+        download.spare("shadow", &**shadow).await;
+        download.catalogs_of_shadow(&scanner, shadow).await;
+    }
+    session.agent.progress.clear();
+    Ok(())
+}
+
 /// Brings everything that a policy needs onto the disk.
 struct Download<'a> {
     session: &'a Session<'a>,
@@ -119,38 +139,89 @@ impl Download<'_> {
     /// Returns what the policy refers to, or nothing if a plugin could not say what it needs.
     async fn everything(mut self) -> anyhow::Result<Option<BTreeSet<Digest>>> {
         let (session, assignment) = (self.session, &self.policy.assignment);
-        let max_bytes = session.agent.config.limits.limits().component_bytes;
         for plugin in &assignment.assessment.plugins {
-            self.target(&plugin.target, &plugin.digest, max_bytes).await?;
+            self.component(plugin).await?;
+        }
+        // Before the plugins are asked: one of them may have fallen back already.
+        for fallback in &assignment.fallbacks {
+            self.spare("fallback", &**fallback).await;
         }
         let scanner = Scanner::open(session.agent, &session.identity, &session.content)?;
-        let components = assignment.assessment.plugins.iter().map(|plugin| plugin.digest);
-        scanner.forget_others(components.chain(assignment.installers.iter().map(|installer| installer.digest)));
+        scanner.forget_others(components(assignment));
+        let health = health::load(&session.spool, assignment)?;
         let (mut all_known, mut known_scopes) = (true, Scopes::new());
         for plugin in &assignment.assessment.plugins {
-            let scopes = scanner.guest(plugin).and_then(|mut guest| Ok(guest.scopes()?));
-            let scopes = scopes.unwrap_or_else(|error| {
+            let guest = scanner.guest_in_use(self.policy, &health, plugin);
+            let scopes = guest.and_then(|mut guest| Ok(guest.scopes()?)).unwrap_or_else(|error| {
                 // The scan meets the same failure and reports it; the other plugins get their catalogs.
                 tracing::warn!(plugin.name = %plugin.name, error = format!("{error:#}"), "A plugin names no scopes");
                 all_known = false;
                 Vec::new()
             });
-            let concerns = |catalog: &&AssignedCatalog| {
-                catalog.plugin == plugin.name && scopes.iter().any(|scope| *scope == *catalog.scope)
-            };
-            for catalog in assignment.assessment.catalogs.iter().filter(concerns) {
-                self.catalog(catalog).await?;
-            }
+            self.catalogs(&plugin.name, &scopes).await?;
             known_scopes.insert(plugin.name.to_string(), scopes);
         }
         for installer in &assignment.installers {
-            self.target(&installer.target, &installer.digest, max_bytes).await?;
+            self.component(installer).await?;
         }
         for deployment in assignment.deployments.iter().filter(|deployment| is_published(deployment)) {
             self.deployment(deployment, &known_scopes).await?;
         }
+        for fallback in &assignment.installer_fallbacks {
+            self.spare("fallback", &**fallback).await;
+        }
+        // They are fetched when everything that counts is done, and stay then.
+        self.keep.extend(assignment.shadows.iter().map(|shadow| shadow.digest));
         session.agent.progress.clear();
         Ok(all_known.then_some(self.keep))
+    }
+
+    /// A plugin's component. One that is too large for this client is left where it is: whoever needs it says so, and
+    /// everything else goes on.
+    async fn component(&mut self, component: &impl Version) -> anyhow::Result<()> {
+        let most = self.session.agent.config.limits.limits().component_bytes;
+        if let Some(bytes) = self.policy.too_large(component, most) {
+            tracing::warn!(
+                plugin.name = component.name(),
+                bytes,
+                most,
+                "A plugin is too large: see limits.component_bytes"
+            );
+            return Ok(());
+        }
+        self.target(component.target(), &component.digest(), most).await
+    }
+
+    /// A component that does not count, or not yet: nothing else waits for it.
+    async fn spare(&mut self, part: &'static str, component: &impl Version) {
+        if let Err(error) = self.component(component).await {
+            let error = format!("{error:#}");
+            tracing::warn!(plugin.name = component.name(), part, error, "Another version of a plugin is not here");
+        }
+    }
+
+    /// The catalogs of a plugin that names these scopes.
+    async fn catalogs(&mut self, plugin: &str, scopes: &[String]) -> anyhow::Result<()> {
+        let catalogs = &self.policy.assignment.assessment.catalogs;
+        let concerns = |catalog: &&AssignedCatalog| {
+            *catalog.plugin == *plugin && scopes.iter().any(|scope| *scope == *catalog.scope)
+        };
+        for catalog in catalogs.iter().filter(concerns) {
+            self.catalog(catalog).await?;
+        }
+        Ok(())
+    }
+
+    /// The catalogs that only a shadow names. Its scan meets the same failure and reports it.
+    async fn catalogs_of_shadow(&mut self, scanner: &Scanner<'_>, shadow: &AssignedPlugin) {
+        let scopes = scanner.guest(self.policy, shadow).and_then(|mut guest| Ok(guest.scopes()?));
+        let fetched = match scopes {
+            Ok(scopes) => self.catalogs(&shadow.name, &scopes).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = fetched {
+            tracing::warn!(plugin.name = %shadow.name, error = format!("{error:#}"), "A shadow may lack catalogs");
+        }
     }
 
     async fn catalog(&mut self, catalog: &AssignedCatalog) -> anyhow::Result<()> {
@@ -203,4 +274,13 @@ impl Download<'_> {
         let incoming = self.session.content.receive(digest, length).context("the disk does not take the content")?;
         self.site.download(digest, length, incoming).await
     }
+}
+
+/// Every component of an assignment.
+fn components(assignment: &Assignment) -> impl Iterator<Item = Digest> {
+    let Assignment { assessment, installers, shadows, fallbacks, installer_fallbacks, .. } = assignment;
+    let plugins = assessment.plugins.iter().map(Version::digest);
+    let others = shadows.iter().chain(fallbacks).map(|plugin| plugin.digest);
+    let installers = installers.iter().map(Version::digest);
+    plugins.chain(others).chain(installers).chain(installer_fallbacks.iter().map(|installer| installer.digest))
 }

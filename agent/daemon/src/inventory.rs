@@ -1,8 +1,10 @@
-//! What this client is: the few lines the site shows of it, and the facts that collections are made by.
+//! What this client is: the few lines the site shows of it, the facts that collections are made by, and which plugins it
+//! can run.
 
 use crate::config::Config;
 use crate::local_time::WallClock;
-use farrier_protocol::state_message::{Facts, Inventory, MAX_TAGS, bounded};
+use farrier_protocol::state_message::{Abilities, Facts, Inventory, MAX_TAGS, bounded};
+use farrier_runtime::{Profile, WIT_VERSION};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use std::fs::File;
 use std::io::Read as _;
@@ -41,6 +43,17 @@ pub(crate) fn facts(config: &Config) -> Facts {
         time_zone: bounded(WallClock::system().zone_name()),
         // The configuration has no more than fit.
         tags: tags.iter().map(|tag| bounded(tag)).take(MAX_TAGS).collect(),
+    }
+}
+
+/// Which plugins an agent with this configuration can run.
+pub(crate) fn abilities(config: &Config) -> Abilities {
+    let limits = config.limits.limits();
+    Abilities {
+        wit: bounded(WIT_VERSION),
+        engine: bounded(&Profile::Native.id()),
+        plugin_memory_bytes: limits.memory_bytes as u64,
+        component_bytes: limits.component_bytes as u64,
     }
 }
 
@@ -100,6 +113,17 @@ mod tests {
         assert_eq!((&*facts(&config).os, &*facts(&config).release), ("alpine", "3.20"));
         write("");
         assert_eq!((&*facts(&config).os, &*facts(&config).release), ("linux", ""));
+    }
+
+    #[test]
+    fn abilities_are_the_agents_within_its_configuration() {
+        let mut config = Config::default();
+        let by_default = abilities(&config);
+        assert_eq!(by_default.engine, *Profile::Native.id(), "nothing of it is cut off");
+        assert_eq!(by_default.wit, *WIT_VERSION);
+        (config.limits.memory_bytes, config.limits.component_bytes) = (Some(1 << 20), Some(5 << 20));
+        let limited = abilities(&config);
+        assert_eq!((limited.plugin_memory_bytes, limited.component_bytes), (1 << 20, 5 << 20));
     }
 
     #[test]

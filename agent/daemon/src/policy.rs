@@ -3,6 +3,7 @@
 use crate::site::Document;
 use anyhow::{Context as _, anyhow};
 use farrier_agent_core::assignment;
+use farrier_agent_core::versions::Version;
 use farrier_protocol::assignment::Assignment;
 use farrier_protocol::{ClientId, UnixTime};
 use farrier_spool::{Blob, Spool};
@@ -37,11 +38,34 @@ impl Policy {
             None => repository.restore(&documents.index.bytes)?,
         };
         let (index_version, index_expires) = (index.version, index.expires);
-        let assignment: Box<Assignment> = farrier_protocol::decode(&documents.assignment.bytes)
-            .map_err(|error| anyhow!("the assignment is not of this protocol version ({error})"))?;
+        let bytes = &documents.assignment.bytes;
+        let assignment = match accept_at {
+            Some(_) => decode(bytes),
+            None => decode(bytes).or_else(|error| decode_of_version_2(bytes).ok_or(error)),
+        };
+        let assignment =
+            assignment.map_err(|error| anyhow!("the assignment is not of this protocol version ({error})"))?;
         assignment::check(&assignment, client, floor, |name, digest| repository.target(name, digest).is_some())?;
         Ok(Self { assignment, repository, index_version, index_expires })
     }
+
+    /// How many bytes a component has, if they are more than `most`.
+    pub(crate) fn too_large(&self, component: &impl Version, most: usize) -> Option<u64> {
+        let target = self.repository.target(component.target(), &component.digest())?;
+        (target.length > most as u64).then_some(target.length)
+    }
+}
+
+/// The assignment in these bytes.
+fn decode(bytes: &[u8]) -> Result<Box<Assignment>, postcard::Error> {
+    farrier_protocol::decode(bytes)
+}
+
+/// The assignment that an agent stored which knew of no other versions of plugins: there are none then. It is followed
+/// until the site sends another.
+fn decode_of_version_2(bytes: &[u8]) -> Option<Box<Assignment>> {
+    // What is missing are three lists, and an empty list is a zero.
+    decode(&[bytes, &[0; 3]].concat()).ok()
 }
 
 /// What the spool keeps of the policy: both documents as the site sent them.
@@ -59,8 +83,13 @@ impl StoredPolicy {
         let (Some(assignment), Some(index)) = (spool.blob(Blob::Assignment)?, spool.blob(Blob::Index)?) else {
             return Ok(None);
         };
-        let decode = |bytes: &[u8]| farrier_protocol::decode(bytes).context("the spool's policy is damaged");
-        Ok(Some(Self { assignment: decode(&assignment)?, index: decode(&index)? }))
+        let document = |bytes: &[u8]| farrier_protocol::decode(bytes).context("the spool's policy is damaged");
+        let mut stored = Self { assignment: document(&assignment)?, index: document(&index)? };
+        if decode(&stored.assignment.bytes).is_err() {
+            // Of another version of the agent: the next poll is to bring it in this one's form.
+            stored.assignment.tag.clear();
+        }
+        Ok(Some(stored))
     }
 
     /// Keeps the documents, both or none.

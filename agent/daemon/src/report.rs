@@ -1,14 +1,16 @@
 //! What a scan found, into the spool, and from there to the site.
 
 use crate::clock::{now, random};
-use crate::inventory;
 use crate::scan::Outcome;
 use crate::session::Session;
 use crate::site::Site;
+use crate::{health, inventory, shadows};
 use anyhow::{anyhow, bail};
 use farrier_agent_core::enforcement::Job;
 use farrier_agent_core::report::{DamagedRecord, Profile, Recorded, everything, report};
+use farrier_agent_core::versions::Health;
 use farrier_agent_core::{Messages, Report};
+use farrier_protocol::assignment::Assignment;
 use farrier_protocol::state_message::{ScanResult, StateReply};
 use farrier_spool::{Acknowledgement, Blob, MAX_OUTBOX_MESSAGES, Recording, Spool, SpoolError};
 
@@ -17,31 +19,57 @@ const MAX_RESTARTS: u32 = 2;
 /// Batches that are sent before the spool is told: what a crash sends again.
 const BATCHES_PER_ACKNOWLEDGEMENT: u32 = 32;
 
-/// Records a scan and queues its messages, in one transaction. Returns how many updates are `Unknown` only because
-/// their plugin could not be asked.
-pub(crate) fn record(session: &Session<'_>, outcome: &Outcome, assignment_version: u64) -> anyhow::Result<u32> {
+/// What became of a scan's record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Noted {
+    /// How many updates are `Unknown` only because their plugin could not be asked.
+    pub(crate) blind: u32,
+    /// Whether the next scan uses another version of a plugin than this one.
+    pub(crate) fell_back: bool,
+}
+
+/// Records a scan and queues its messages, in one transaction.
+pub(crate) fn record(
+    session: &Session<'_>,
+    outcome: &Outcome,
+    assignment: &Assignment,
+    mut health: Health,
+) -> anyhow::Result<Noted> {
     let spool = &session.spool;
     let scan = ScanResult {
         scanned_at: now(),
-        assignment_version,
+        assignment_version: assignment.assessment.version,
         evaluated: outcome.tally.evaluated,
         plugins: outcome.plugins.iter().cloned().collect(),
     };
     let config = &session.agent.config;
     let (inventory, facts) = (inventory::take(&config.root), inventory::facts(config));
+    let abilities = inventory::abilities(config);
     let (inventory_bytes, facts_bytes) = (farrier_protocol::encode(&inventory)?, farrier_protocol::encode(&facts)?);
+    let abilities_bytes = farrier_protocol::encode(&abilities)?;
+    let fall_backs = health.note(assignment, outcome.conducts.iter().cloned(), now());
+    fall_backs.iter().for_each(health::tell);
+    let health_bytes = health.encode();
     let is_new = |blob, bytes: &[u8]| Ok::<_, SpoolError>(spool.blob(blob)?.as_deref() != Some(bytes));
     let profile = Profile {
         inventory: is_new(Blob::Inventory, &inventory_bytes)?.then_some(&inventory),
         facts: is_new(Blob::Facts, &facts_bytes)?.then_some(&facts),
+        abilities: is_new(Blob::Abilities, &abilities_bytes)?.then_some(&abilities),
+        fall_backs: &fall_backs,
     };
     let scan_bytes = farrier_protocol::encode(&scan)?;
     let Report { changes, messages, blind } = compare(spool, outcome, profile, scan)?;
-    let blobs = [(Blob::Scan, &*scan_bytes), (Blob::Inventory, &*inventory_bytes), (Blob::Facts, &*facts_bytes)];
+    let blobs = [
+        (Blob::Scan, &*scan_bytes),
+        (Blob::Inventory, &*inventory_bytes),
+        (Blob::Facts, &*facts_bytes),
+        (Blob::Abilities, &*abilities_bytes),
+        (Blob::Health, &*health_bytes),
+    ];
     spool.record(&Recording { records: &changes, blobs: &blobs, ..Recording::default() }, messages.iter())?;
     tracing::info!(changes = changes.len(), "Scan recorded");
     collapse(spool)?;
-    Ok(blind)
+    Ok(Noted { blind, fell_back: !fall_backs.is_empty() })
 }
 
 /// Sends what is queued until the site acknowledged everything. Returns how many messages that were.
@@ -103,7 +131,7 @@ fn compare(spool: &Spool, outcome: &Outcome, profile: Profile<'_>, scan: ScanRes
 
 /// A new stream with everything that is recorded.
 fn restart(spool: &Spool) -> anyhow::Result<()> {
-    match full_state(spool, &spool.records()?)? {
+    match full_state(spool, &spool.records()?, last_scan(spool)?)? {
         Ok(messages) => Ok(spool.restart_stream(new_stream()?, messages.iter())?),
         Err(damaged) => forget(spool, damaged),
     }
@@ -115,7 +143,7 @@ fn collapse(spool: &Spool) -> anyhow::Result<()> {
     if unsent <= MAX_OUTBOX_MESSAGES {
         return Ok(());
     }
-    match full_state(spool, &spool.records()?)? {
+    match full_state(spool, &spool.records()?, last_scan(spool)?)? {
         // Half, so that a state that is itself this long is not written again after every scan.
         Ok(messages) if (messages.len() as u64) < unsent / 2 => {
             tracing::info!(unsent, kept = messages.len(), "Queued messages collapsed into the present state");
@@ -126,13 +154,28 @@ fn collapse(spool: &Spool) -> anyhow::Result<()> {
     }
 }
 
-fn full_state(spool: &Spool, records: &[Recorded]) -> anyhow::Result<Result<Messages, DamagedRecord>> {
+fn full_state(
+    spool: &Spool,
+    records: &[Recorded],
+    scan: Option<ScanResult>,
+) -> anyhow::Result<Result<Messages, DamagedRecord>> {
     // Blobs of another version of the agent are left out: the next scan writes them anew.
     let inventory = spool.blob(Blob::Inventory)?.and_then(|bytes| farrier_protocol::decode(&bytes).ok());
     let facts = spool.blob(Blob::Facts)?.and_then(|bytes| farrier_protocol::decode(&bytes).ok());
-    let scan = spool.blob(Blob::Scan)?.and_then(|bytes| farrier_protocol::decode(&bytes).ok());
-    let profile = Profile { inventory: inventory.as_ref(), facts: facts.as_ref() };
-    Ok(everything(records, profile, &jobs(spool)?, scan))
+    let abilities = spool.blob(Blob::Abilities)?.and_then(|bytes| farrier_protocol::decode(&bytes).ok());
+    let health = spool.blob(Blob::Health)?.and_then(|bytes| Health::decode(&bytes).ok());
+    let fall_backs: Vec<_> = health.iter().flat_map(Health::told).cloned().collect();
+    let profile = Profile {
+        inventory: inventory.as_ref(),
+        facts: facts.as_ref(),
+        abilities: abilities.as_ref(),
+        fall_backs: &fall_backs,
+    };
+    Ok(everything(records, profile, &jobs(spool)?, &shadows::reports(spool)?, scan))
+}
+
+fn last_scan(spool: &Spool) -> Result<Option<ScanResult>, SpoolError> {
+    Ok(spool.blob(Blob::Scan)?.and_then(|bytes| farrier_protocol::decode(&bytes).ok()))
 }
 
 /// The jobs in the spool. One that this version of the agent does not understand is left out here: the engine ends it.
@@ -143,8 +186,8 @@ fn jobs(spool: &Spool) -> anyhow::Result<Vec<Job>> {
 /// Records that this version of the agent does not understand are of no use: the next scan reports everything.
 fn forget(spool: &Spool, damaged: DamagedRecord) -> anyhow::Result<()> {
     tracing::error!(error = %damaged, "State lost: everything is reported again");
-    let mut messages = Messages::default();
-    jobs(spool)?.iter().for_each(|job| messages.push(&job.message()));
+    // Not that there was a scan: it would say that what is not mentioned is not required.
+    let messages = full_state(spool, &[], None)??;
     Ok(spool.forget_records(new_stream()?, messages.iter())?)
 }
 

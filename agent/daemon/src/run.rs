@@ -3,10 +3,11 @@
 use crate::agent::Agent;
 use crate::clock::{now, random};
 use crate::enforce::{Engine, Next};
-use crate::fetch::{Polled, Settled, poll};
+use crate::fetch::{Polled, Settled, fetch_for_shadows, poll};
 use crate::lock::{self, Attempt, Lock};
 use crate::report::send;
 use crate::session::Session;
+use crate::shadows;
 use crate::site::{Site, SiteError};
 use farrier_agent_core::schedule::{Timer, jittered, retry};
 use farrier_protocol::assignment::Schedule;
@@ -78,6 +79,8 @@ pub(crate) struct Daemon<'a> {
     /// When the engine has something to do, if nothing but time changes.
     wake: Option<Timer>,
     is_busy: bool,
+    /// There was a scan that shadows are to be compared with.
+    shadows_due: bool,
 }
 
 impl<'a> Daemon<'a> {
@@ -97,6 +100,7 @@ impl<'a> Daemon<'a> {
             engine: None,
             wake: None,
             is_busy: false,
+            shadows_due: false,
         }
     }
 
@@ -176,7 +180,32 @@ impl<'a> Daemon<'a> {
         self.enforce(session).await;
         // A site that could not be reached just now is left alone until the next poll.
         if (reachable.is_some() || self.failures == 0)
-            && let Err(error) = report(session, reachable).await
+            && let Err(error) = report(session, reachable.as_ref()).await
+        {
+            self.failed(&error);
+        }
+        // Last, so that nothing waits for what does not count.
+        if self.shadows_due && !self.is_busy {
+            self.shadows_due = false;
+            self.compare_shadows(session, reachable).await;
+        }
+    }
+
+    async fn compare_shadows(&mut self, session: &mut Session<'_>, reachable: Option<Site>) {
+        let site = match reachable {
+            Some(site) => Some(site),
+            None if self.failures == 0 => session.site().ok(),
+            None => None,
+        };
+        if let Some(site) = &site
+            && let Err(error) = fetch_for_shadows(session, site).await
+        {
+            tracing::warn!(error = format!("{error:#}"), "Shadows may lack content");
+        }
+        if let Err(error) = shadows::compare(session) {
+            tracing::warn!(error = format!("{error:#}"), "Shadows were not compared");
+        } else if self.failures == 0
+            && let Err(error) = report(session, site.as_ref()).await
         {
             self.failed(&error);
         }
@@ -184,6 +213,7 @@ impl<'a> Daemon<'a> {
 
     fn scan_with_engine(&mut self, session: &mut Session<'_>) -> anyhow::Result<()> {
         let assessment = self.engine()?.scan(session)?;
+        self.shadows_due = true;
         if !assessment.outcome.tally.incomplete {
             self.incomplete_scans = 0;
         }
@@ -279,15 +309,14 @@ async fn contact(session: &mut Session<'_>) -> anyhow::Result<(Site, Polled)> {
 }
 
 /// Sends what is queued: over the connection of the poll or, after a scan between two polls, over a new one.
-async fn report(session: &Session<'_>, site: Option<Site>) -> anyhow::Result<()> {
+async fn report(session: &Session<'_>, site: Option<&Site>) -> anyhow::Result<()> {
     if session.spool.stream()?.unsent() == 0 {
         return Ok(());
     }
-    let site = match site {
-        Some(site) => site,
-        None => session.site()?,
+    let sent = match site {
+        Some(site) => send(session, site).await?,
+        None => send(session, &session.site()?).await?,
     };
-    let sent = send(session, &site).await?;
     tracing::info!(messages = sent, "State messages reported");
     Ok(())
 }

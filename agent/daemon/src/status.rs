@@ -5,10 +5,13 @@ use crate::clock::{Moment, now};
 use crate::identity::Identity;
 use crate::session::Session;
 use crate::user::{Shown, session_or_answers};
+use crate::{health, shadows};
 use farrier_agent_core::enforcement::Job;
+use farrier_agent_core::shadow::ShadowReport;
+use farrier_agent_core::versions::Health;
 use farrier_protocol::UnixTime;
 use farrier_protocol::assignment::Assignment;
-use farrier_protocol::state_message::ScanResult;
+use farrier_protocol::state_message::{FallBack, ScanResult, ShadowResult};
 use farrier_spool::Blob;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -20,6 +23,10 @@ pub(crate) struct Status {
     last_contact: Option<UnixTime>,
     last_scan: Option<ScanResult>,
     assignment: Option<Box<Assignment>>,
+    /// Versions of plugins that are not used, because they failed again and again.
+    fall_backs: Vec<FallBack>,
+    /// What was found of versions of plugins that do not count.
+    shadows: Vec<ShadowReport>,
     /// How many deployed updates have each state.
     jobs: BTreeMap<&'static str, u32>,
     unsent: u64,
@@ -49,12 +56,16 @@ impl Status {
             let state = Job::decode(key, &bytes).map_or("Damaged", |job| job.state().as_str());
             *jobs.entry(state).or_default() += 1;
         }
+        let assignment = session.policy()?.map(|policy| policy.assignment);
+        let health = assignment.as_ref().map(|assignment| health::load(&session.spool, assignment)).transpose()?;
         Ok(Self {
             jobs,
+            fall_backs: health.iter().flat_map(Health::told).cloned().collect(),
+            shadows: shadows::reports(&session.spool)?,
             identity: session.identity.clone(),
             last_contact: contact.and_then(|text| text.trim().parse().ok()),
             last_scan: scan.and_then(|bytes| farrier_protocol::decode(&bytes).ok()),
-            assignment: session.policy()?.map(|policy| policy.assignment),
+            assignment,
             unsent: session.spool.stream()?.unsent(),
         })
     }
@@ -81,6 +92,8 @@ impl Status {
             "last_contact": status.last_contact,
             "last_scan": scan,
             "assignment_version": status.assignment.as_ref().map(|assignment| assignment.assessment.version),
+            "fall_backs": status.fall_backs.iter().map(fall_back_json).collect::<Vec<_>>(),
+            "shadows": status.shadows.iter().map(|shadow| shadow_json(shadow.result())).collect::<Vec<_>>(),
             "deployed_updates": status.jobs,
             "unsent_messages": status.unsent,
         })
@@ -104,6 +117,8 @@ impl Status {
             let error = if plugin.error.is_empty() { "ok" } else { &plugin.error };
             lines.push(("Plugin", format!("{} {}: {error}", plugin.name, plugin.version)));
         }
+        lines.extend(status.fall_backs.iter().map(|it| ("Not used", describe_fall_back(it))));
+        lines.extend(status.shadows.iter().map(|it| ("Shadow", describe_shadow(it.result()))));
         let mut text = String::new();
         for (name, value) in lines {
             // Writing to a string does not fail.
@@ -111,6 +126,48 @@ impl Status {
         }
         text
     }
+}
+
+fn fall_back_json(fall_back: &FallBack) -> Value {
+    let FallBack { plugin, installer, failed_version, version, since, reason } = fall_back;
+    let version = Some(version.as_str()).filter(|version| !version.is_empty());
+    json!({
+        "plugin": plugin,
+        "installer": installer,
+        "failed_version": failed_version,
+        "version": version,
+        "since": since,
+        "reason": reason,
+    })
+}
+
+fn describe_fall_back(fall_back: &FallBack) -> String {
+    let FallBack { plugin, failed_version, version, since, reason, .. } = fall_back;
+    let instead = match version.as_str() {
+        "" => "and there is no other".to_owned(),
+        version => format!("{version} is used instead"),
+    };
+    format!("{plugin} {failed_version}, {instead}, since {}: {reason}", Moment(*since))
+}
+
+fn shadow_json(result: &ShadowResult) -> Value {
+    let ShadowResult { plugin, version, shadow_version, scanned_at, compared, differing, error } = result;
+    let error = Some(error.as_str()).filter(|error| !error.is_empty());
+    json!({
+        "plugin": plugin,
+        "version": version,
+        "shadow_version": shadow_version,
+        "scanned_at": scanned_at,
+        "compared": compared,
+        "differing": differing,
+        "error": error,
+    })
+}
+
+fn describe_shadow(result: &ShadowResult) -> String {
+    let ShadowResult { plugin, version, shadow_version, compared, differing, error, .. } = result;
+    let error = if error.is_empty() { String::new() } else { format!("; {error}") };
+    format!("{plugin} {shadow_version} beside {version}: differs on {differing} of {compared} updates{error}")
 }
 
 fn describe_jobs(jobs: &BTreeMap<&str, u32>) -> String {

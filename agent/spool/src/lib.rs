@@ -1,5 +1,5 @@
-//! Power-fail-safe storage of the agent: what of a scan was recorded, how far each installation is, which state
-//! messages the site has not acknowledged yet, and the version floors.
+//! Power-fail-safe storage of the agent: what of a scan was recorded, how far each installation is, how plugins fared,
+//! which state messages the site has not acknowledged yet, and the version floors.
 //!
 //! The [`Spool`] is one redb file; every change of it is one durable transaction, so a scan or a step of an
 //! installation and its messages are kept together or not at all. The [`Floors`] are a small file of their own: they
@@ -18,4 +18,4 @@ pub use batch::Batch;
 pub use error::SpoolError;
 pub use floors::{Floors, FloorsError};
 pub use replace::replace_file;
-pub use spool::{Acknowledgement, Blob, Job, JobKey, MAX_OUTBOX_MESSAGES, Record, Recording, Spool, Stream};
+pub use spool::{Acknowledgement, Blob, Job, JobKey, MAX_OUTBOX_MESSAGES, Record, Recording, Shadow, Spool, Stream};

@@ -27,6 +27,8 @@ const RECORDS: TableDefinition<'_, &[u8; UpdateId::LENGTH], &[u8]> = TableDefini
 /// The journal of installations: what there is to know of each update of each deployment.
 const JOBS: TableDefinition<'_, (&[u8; DeploymentId::LENGTH], &[u8; UpdateId::LENGTH]), &[u8]> =
     TableDefinition::new("jobs");
+/// What was reported of each plugin's shadow, by the plugin's name.
+const SHADOWS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("shadows");
 /// Encoded messages by serial, until the site acknowledges them.
 const OUTBOX: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("outbox");
 /// The stream, its owner and the blobs.
@@ -47,6 +49,10 @@ pub enum Blob {
     Facts,
     /// The last scan's result as reported.
     Scan,
+    /// What the agent can run, as last reported.
+    Abilities,
+    /// How the versions of plugins fared, and what was reported of that.
+    Health,
 }
 
 impl Blob {
@@ -57,6 +63,8 @@ impl Blob {
             Self::Inventory => "inventory",
             Self::Facts => "facts",
             Self::Scan => "scan",
+            Self::Abilities => "abilities",
+            Self::Health => "health",
         }
     }
 }
@@ -98,6 +106,9 @@ pub type JobKey = (DeploymentId, UpdateId);
 /// A job, as it was given.
 pub type Job = (JobKey, Box<[u8]>);
 
+/// What was reported of a plugin's shadow, as it was given, by the plugin's name.
+pub type Shadow = (String, Box<[u8]>);
+
 /// What a scan, or a step of an installation, leaves behind.
 #[derive(Debug, Default)]
 pub struct Recording<'a> {
@@ -105,6 +116,8 @@ pub struct Recording<'a> {
     pub records: &'a [(UpdateId, Option<Vec<u8>>)],
     /// New jobs; none removes one.
     pub jobs: &'a [(JobKey, Option<Vec<u8>>)],
+    /// New reports on shadows, by the plugin's name; none removes one.
+    pub shadows: &'a [(String, Option<Vec<u8>>)],
     /// Changed blobs.
     pub blobs: &'a [(Blob, &'a [u8])],
 }
@@ -191,6 +204,26 @@ impl Spool {
         })
     }
 
+    /// The reports on shadows, sorted by the plugins' names.
+    ///
+    /// # Errors
+    /// When the disk fails or the content is damaged.
+    pub fn shadows(&self) -> Result<Vec<Shadow>, SpoolError> {
+        self.read(|transaction| {
+            let shadows = match transaction.open_table(SHADOWS) {
+                Ok(shadows) => shadows,
+                // The spool was made by an agent that had none.
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                Err(error) => return Err(error.into()),
+            };
+            let entries = shadows.iter()?.map(|entry| {
+                let (plugin, report) = entry?;
+                Ok((plugin.value().to_owned(), report.value().into()))
+            });
+            entries.collect()
+        })
+    }
+
     /// A blob, if it was ever stored.
     ///
     /// # Errors
@@ -218,7 +251,8 @@ impl Spool {
         self.record(&Recording { blobs, ..Recording::default() }, [])
     }
 
-    /// Records a scan or a step of an installation: records, jobs, blobs and the messages about them, all or none.
+    /// Records a scan or a step of an installation: records, jobs, reports on shadows, blobs and the messages about them,
+    /// all or none.
     ///
     /// # Errors
     /// When the disk fails.
@@ -242,6 +276,13 @@ impl Spool {
                     None => drop(jobs.remove((&deployment.0, &update.0))?),
                 }
             }
+            let mut shadows = transaction.open_table(SHADOWS)?;
+            for (plugin, report) in recording.shadows {
+                match report {
+                    Some(report) => drop(shadows.insert(plugin.as_str(), report.as_slice())?),
+                    None => drop(shadows.remove(plugin.as_str())?),
+                }
+            }
             let mut state = transaction.open_table(STATE)?;
             for (blob, bytes) in recording.blobs {
                 state.insert(blob.key(), *bytes)?;
@@ -263,8 +304,8 @@ impl Spool {
         })
     }
 
-    /// Forgets every record, but no job, and begins a new stream: `Reset`, then `messages`, which must say everything
-    /// about the jobs. The next scan reports the rest.
+    /// Forgets every record, but nothing else, and begins a new stream: `Reset`, then `messages`, which must say everything
+    /// but the records. The next scan reports those.
     ///
     /// # Errors
     /// When the disk fails.
@@ -343,6 +384,7 @@ impl Spool {
             spool.write(|transaction| {
                 transaction.delete_table(RECORDS)?;
                 transaction.delete_table(JOBS)?;
+                transaction.delete_table(SHADOWS)?;
                 transaction.delete_table(STATE)?;
                 transaction.open_table(RECORDS)?;
                 transaction.open_table(STATE)?.insert(OWNER, owner.as_bytes())?;

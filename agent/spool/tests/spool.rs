@@ -28,11 +28,12 @@ fn queue(spool: &Spool, messages: &[Vec<u8>]) {
     spool.record(&Recording::default(), messages.iter().map(Vec::as_slice)).unwrap();
 }
 
-/// A record, a job and a blob.
+/// A record, a job, a report on a shadow and a blob.
 fn something() -> Recording<'static> {
     const RECORDS: &[(UpdateId, Option<Vec<u8>>)] = &[(UpdateId([1; 16]), Some(Vec::new()))];
     const JOBS: &[(JobKey, Option<Vec<u8>>)] = &[((DeploymentId([2; 16]), UpdateId([1; 16])), Some(Vec::new()))];
-    Recording { records: RECORDS, jobs: JOBS, blobs: &[(Blob::Index, b"index")] }
+    const SHADOWS: &[(String, Option<Vec<u8>>)] = &[(String::new(), Some(Vec::new()))];
+    Recording { records: RECORDS, jobs: JOBS, shadows: SHADOWS, blobs: &[(Blob::Index, b"index")] }
 }
 
 #[test]
@@ -66,6 +67,40 @@ fn the_spool_of_an_agent_that_could_not_install_has_no_jobs() {
     assert!(spool.jobs().unwrap().is_empty());
     spool.record(&something(), []).unwrap();
     assert_eq!(spool.jobs().unwrap().len(), 1);
+}
+
+#[test]
+fn the_spool_of_an_agent_that_had_no_shadows_keeps_everything_else() {
+    let (_folder, file) = folder();
+    open(&file).record(&something(), [b"message".as_slice()]).unwrap();
+    let database = redb::Database::open(&file).unwrap();
+    let transaction = database.begin_write().unwrap();
+    assert!(transaction.delete_table(redb::TableDefinition::<&str, &[u8]>::new("shadows")).unwrap());
+    transaction.commit().unwrap();
+    drop(database);
+    let spool = open(&file);
+    assert!(spool.shadows().unwrap().is_empty());
+    assert_eq!((spool.jobs().unwrap().len(), spool.records().unwrap().len()), (1, 1));
+    assert_eq!((spool.blob(Blob::Health).unwrap(), spool.stream().unwrap().unsent()), (None, 2));
+    spool.record(&something(), []).unwrap();
+    assert_eq!(spool.shadows().unwrap().len(), 1);
+}
+
+#[test]
+fn reports_on_shadows_are_kept_by_plugin_until_they_are_removed() {
+    let (_folder, file) = folder();
+    let spool = open(&file);
+    let report = |plugin: &str, report: Option<u8>| (plugin.to_owned(), report.map(|byte| vec![byte]));
+    let record = |shadows: &[_]| spool.record(&Recording { shadows, ..Recording::default() }, []).unwrap();
+    record(&[report("rpm", Some(1)), report("dpkg", Some(2))]);
+    record(&[report("rpm", Some(3))]);
+    let kept: Vec<(String, Box<[u8]>)> = vec![("dpkg".into(), [2].into()), ("rpm".into(), [3].into())];
+    assert_eq!(spool.shadows().unwrap(), kept);
+    spool.restart_stream(9, []).unwrap();
+    spool.forget_records(10, []).unwrap();
+    assert_eq!(spool.shadows().unwrap(), kept, "they are said again, not forgotten");
+    record(&[report("dpkg", None), report("file-set", None)]);
+    assert_eq!(spool.shadows().unwrap(), kept[1..]);
 }
 
 #[test]
@@ -139,7 +174,7 @@ fn another_clients_spool_is_not_taken_over() {
     drop(spool);
     let spool = Spool::open(&file, ClientId([2; 16]), 5).unwrap();
     assert!(spool.records().unwrap().is_empty());
-    assert!(spool.jobs().unwrap().is_empty());
+    assert!(spool.jobs().unwrap().is_empty() && spool.shadows().unwrap().is_empty());
     assert_eq!(spool.blob(Blob::Index).unwrap(), None);
     assert_eq!(spool.stream().unwrap().id, 5);
 }

@@ -27,6 +27,9 @@ pub enum Decision {
     Install,
     /// Have the installer roll back: [`Job::roll_back_begun`], durably, and then [`Job::roll_back_ended`].
     RollBack,
+    /// A scan proved what the installer did. Have it finish: [`Job::finish_begun`], durably, and then
+    /// [`Job::finish_ended`].
+    Finish,
     /// Tell users that the machine has to restart: [`Job::restart_announced`].
     AnnounceRestart {
         /// When it will; none if it is theirs to do.
@@ -48,6 +51,8 @@ pub struct Note {
     /// Why, in words.
     pub reason: String,
     pub(super) pause: Option<Pause>,
+    /// Whether the installer has something left to do.
+    pub(super) finish: bool,
 }
 
 /// What matters to a decision, beside the job and its terms.
@@ -83,7 +88,7 @@ pub fn decide(job: &Job, terms: &Terms, situation: &Situation<'_>) -> Decision {
         EnforcementState::Installing => Decision::Nothing,
         EnforcementState::PendingRestart => restart::decide(job, terms, situation),
         EnforcementState::Verifying => verify(job, terms, situation),
-        EnforcementState::Succeeded => stay(terms, situation),
+        EnforcementState::Succeeded => stay(job, terms, situation),
         EnforcementState::Failed | EnforcementState::RolledBack => {
             proof(job, situation).map_or(Decision::Nothing, Decision::Note)
         }
@@ -168,17 +173,18 @@ fn verify(job: &Job, terms: &Terms, situation: &Situation<'_>) -> Decision {
     }
     let now = situation.now;
     let pause = Pause::start(Next::Installation, job.history.budgets.attempts.pause_seconds(situation.random), now);
-    Note { event: Event::Disproved, until: Some(pause.timer.end()), reason: attempted(job, terms), pause: Some(pause) }
-        .into()
+    let note = Note::new(Event::Disproved, Some(pause.timer.end()), attempted(job, terms));
+    Note { pause: Some(pause), ..note }.into()
 }
 
 /// Nothing is proved for ever: the endpoint may have been rolled back, or have got an old version of what it did not
 /// have.
-fn stay(terms: &Terms, situation: &Situation<'_>) -> Decision {
+fn stay(job: &Job, terms: &Terms, situation: &Situation<'_>) -> Decision {
     match situation.scan {
         Some(ComplianceState::Required) if terms.standing != Standing::Cancelled => {
             Note::new(Event::Disproved, None, "a scan says that it is required again".into()).into()
         }
+        Some(ComplianceState::Installed) if job.history.finish.is_due() => Decision::Finish,
         Some(_) | None => Decision::Nothing,
     }
 }
@@ -198,21 +204,23 @@ fn give_up(job: &Job, terms: &Terms, situation: &Situation<'_>) -> Decision {
 
 /// What a scan proves of the job, if it does.
 fn proof(job: &Job, situation: &Situation<'_>) -> Option<Note> {
-    let reason = match situation.scan? {
-        ComplianceState::NotRequired => "not required".into(),
+    match situation.scan? {
+        ComplianceState::NotRequired => Some(Note::new(Event::Proven, None, "not required".into())),
         // The installer was cut off. What it installed may need a restart, and nobody is left to say so: it is taken to
         // need one.
         ComplianceState::Installed if restart::is_pending(job, situation) => {
-            return Some(Note::new(Event::RestartNeeded, None, restart::RESTART_UNKNOWN.into()));
+            Some(Note::new(Event::RestartNeeded, None, restart::RESTART_UNKNOWN.into()))
         }
-        ComplianceState::Installed => installed(job),
-        ComplianceState::Required | ComplianceState::Unknown => return None,
-    };
-    Some(Note::new(Event::Proven, None, reason))
+        ComplianceState::Installed => {
+            let finish = job.history.budgets.attempts.touched && job.state != EnforcementState::RolledBack;
+            Some(Note { finish, ..Note::new(Event::Proven, None, installed(job)) })
+        }
+        ComplianceState::Required | ComplianceState::Unknown => None,
+    }
 }
 
 /// That it is installed, with what an administrator should know of that.
-fn installed(job: &Job) -> String {
+pub(super) fn installed(job: &Job) -> String {
     let (trouble, notes) = (job.history.trouble.as_str(), job.history.notes.as_str());
     match (job.history.budgets.attempts.touched, trouble, notes) {
         (false, ..) | (true, "", "") => "installed".into(),
@@ -266,7 +274,7 @@ const UNDECIDED: &str = "a scan could not tell whether it is required";
 
 fn undecided(now: UnixTime) -> Decision {
     let pause = Pause::start(Next::Scan, SCAN_PAUSE_SECONDS, now);
-    Note { event: Event::Held, until: Some(pause.timer.end()), reason: UNDECIDED.into(), pause: Some(pause) }.into()
+    Note { pause: Some(pause), ..Note::new(Event::Held, Some(pause.timer.end()), UNDECIDED.into()) }.into()
 }
 
 /// What became of the attempts so far.
@@ -281,7 +289,7 @@ fn attempted(job: &Job, terms: &Terms) -> String {
 
 impl Note {
     pub(super) fn new(event: Event, until: Option<UnixTime>, reason: String) -> Self {
-        Self { event, until, reason, pause: None }
+        Self { event, until, reason, pause: None, finish: false }
     }
 }
 

@@ -8,6 +8,9 @@ use farrier_protocol::state_message::Text;
 use farrier_protocol::{Digest, UnixTime};
 use serde::{Deserialize, Serialize};
 
+/// How often an installer is asked to finish, at most.
+pub const MAX_FINISHES: u8 = 3;
+
 /// What is remembered of a job beside its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct History {
@@ -44,6 +47,24 @@ pub(super) struct History {
     pub(super) until: Option<UnixTime>,
     /// Why it is in its state, in words.
     pub(super) reason: Text,
+    /// What is left to do once it is proved. The second form of the journal begins here.
+    pub(super) finish: Finish,
+}
+
+/// What an installer has left to do once a scan proved what it did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Finish {
+    /// Whether it is to be asked to.
+    pub(super) is_owed: bool,
+    /// How often it was asked.
+    pub(super) tries: u8,
+}
+
+impl Finish {
+    /// Whether it is to be asked, and was not too often.
+    pub(super) fn is_due(self) -> bool {
+        self.is_owed && self.tries < MAX_FINISHES
+    }
 }
 
 /// A rest before the next try.
@@ -107,6 +128,7 @@ impl History {
             notes: Text::new(),
             until: None,
             reason: Text::new(),
+            finish: Finish::default(),
         }
     }
 
@@ -125,6 +147,7 @@ impl History {
                 self.installations = self.installations.saturating_add(1);
                 self.trouble.clear();
                 self.notes.clear();
+                self.finish = Finish::default();
             }
             Event::InstallEnded => self.rolling_back = false,
             Event::Interrupted => {
@@ -138,6 +161,7 @@ impl History {
             Event::Disproved if before == EnforcementState::Succeeded => {
                 self.budgets.attempts.touched = false;
                 self.trouble = self.reason.clone();
+                self.finish = Finish::default();
             }
             Event::Disproved | Event::RestartNeeded => {}
             Event::Restarted => self.forget_restart(),
@@ -159,6 +183,7 @@ impl History {
     pub(super) fn begin_afresh(&mut self) {
         self.budgets = self.budgets.afresh();
         self.pause = None;
+        self.finish = Finish::default();
         self.trouble.clear();
         self.notes.clear();
     }

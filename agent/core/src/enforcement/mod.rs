@@ -27,7 +27,7 @@ mod windows;
 
 pub use budget::{MAX_BROKEN_DOWNLOADS, MAX_DOWNLOADED_TIMES, MAX_INTERRUPTIONS, MAX_ROLL_BACKS};
 pub use decide::{Decision, Note, Situation, decide};
-pub use history::BootId;
+pub use history::{BootId, MAX_FINISHES};
 pub use job::{Job, Jobs};
 pub use outcome::Outcome;
 pub use reconcile::{Deployed, reconcile};

@@ -1,11 +1,12 @@
 //! What happens to a job, as the engine tells it. Each call is what the engine did or is about to do; what has to be
 //! durable first says so.
 
-use super::decide::Note;
-use super::history::{Next, Pause};
+use super::decide::{Note, installed};
+use super::history::{Finish, MAX_FINISHES, Next, Pause};
 use super::restart::{RESTART_ASKED, RESTART_COUNTDOWN, RESTART_TOLD};
 use super::{BootId, Event, Impossible, Job};
 use alloc::format;
+use alloc::string::String;
 use farrier_protocol::UnixTime;
 use farrier_protocol::enforcement::EnforcementState;
 use farrier_protocol::state_message::bounded;
@@ -39,6 +40,9 @@ impl Job {
         self.happen(note.event, note.until, &note.reason, now)?;
         if note.pause.is_some() {
             self.history.pause = note.pause;
+        }
+        if note.finish {
+            self.history.finish = Finish { is_owed: true, tries: 0 };
         }
         Ok(*self != before)
     }
@@ -140,6 +144,28 @@ impl Job {
         was_at_work
     }
 
+    /// The installer is about to finish. To be stored durably before it does: one that takes the agent down with it is not
+    /// asked for ever.
+    pub fn finish_begun(&mut self) {
+        self.history.finish.tries = self.history.finish.tries.saturating_add(1);
+    }
+
+    /// The installer finished, with what an administrator should know; or it failed to, for this reason: then it is asked
+    /// again after the next scan, but not too often. What a scan proved stays proved.
+    pub fn finish_ended(&mut self, result: Result<&str, &str>) {
+        let tries = self.history.finish.tries;
+        let reason = match result {
+            Ok(notes) => {
+                self.history.finish.is_owed = false;
+                self.history.notes = bounded(&joined(&self.history.notes, notes));
+                // Beside trouble there is no other place for them.
+                if self.history.trouble.is_empty() { installed(self) } else { joined(&installed(self), notes) }
+            }
+            Err(reason) => format!("installed, but finishing it failed (try {tries} of {MAX_FINISHES}): {reason}"),
+        };
+        self.history.reason = bounded(&reason);
+    }
+
     /// The installer is about to roll back. To be stored durably, with its message, before it does.
     ///
     /// # Errors
@@ -192,4 +218,10 @@ impl Job {
         (history.trouble, history.until, history.pause) =
             (history.reason.clone(), Some(pause.timer.end()), Some(pause));
     }
+}
+
+/// Two texts, either of which may be empty.
+fn joined(one: &str, other: &str) -> String {
+    let separator = if one.is_empty() || other.is_empty() { "" } else { "; " };
+    format!("{one}{separator}{other}")
 }

@@ -1,6 +1,7 @@
 //! Jobs as the spool keeps them: a version, the state, and the rest. Whatever cannot be understood is an error that
 //! names the job, never a default.
 
+use super::history::Finish;
 use super::{Job, JobKey};
 use alloc::vec::Vec;
 use core::fmt;
@@ -9,7 +10,9 @@ use farrier_protocol::enforcement::EnforcementState;
 use farrier_protocol::state_message::bounded;
 
 /// The form in which jobs are stored.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The form of agents whose installers had nothing to finish: the same without the last field.
+const VERSION_WITHOUT_FINISH: u8 = 1;
 
 /// A stored job that cannot be understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,12 @@ impl fmt::Display for DamagedJob {
 
 impl core::error::Error for DamagedJob {}
 
+/// A history of the first form as one of the second: nothing is owed.
+fn with_finish(history: &[u8]) -> Vec<u8> {
+    // Cannot fail: memory takes what is appended. Without it, the history would read as damaged.
+    postcard::to_extend(&Finish::default(), history.to_vec()).unwrap_or_default()
+}
+
 impl Job {
     /// The job as the spool keeps it.
     #[must_use]
@@ -60,12 +69,13 @@ impl Job {
     pub fn decode(key: JobKey, bytes: &[u8]) -> Result<Self, DamagedJob> {
         let damaged = |damage| DamagedJob { key, damage };
         let (state, history) = match *bytes {
-            [VERSION, state, ref history @ ..] => (state, history),
+            [VERSION, state, ref history @ ..] => (state, history.to_vec()),
+            [VERSION_WITHOUT_FINISH, state, ref history @ ..] => (state, with_finish(history)),
             [version, ..] => return Err(damaged(Damage::Version(version))),
             [] => return Err(damaged(Damage::Content)),
         };
         let state = EnforcementState::try_from(i64::from(state)).map_err(|_| damaged(Damage::State(state)))?;
-        let history = farrier_protocol::decode(history).map_err(|_| damaged(Damage::Content))?;
+        let history = farrier_protocol::decode(&history).map_err(|_| damaged(Damage::Content))?;
         Ok(Self { key, state, history })
     }
 

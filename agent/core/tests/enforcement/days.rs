@@ -312,6 +312,7 @@ fn terms_follow_from_policy_and_assignment() {
         max_run_seconds: 77,
         contents: Vec::new(),
         previous: Vec::new(),
+        instructions: Vec::new(),
     };
     assert_eq!(terms(0, open).unwrap().of_update(&update).max_run_seconds, 77);
 }

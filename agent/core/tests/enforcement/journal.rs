@@ -12,8 +12,12 @@ fn busy_job() -> Job {
     world.job
 }
 
-/// Agents of the same version have written it: it is never edited. Another form is another version.
-const STORED: &str = "0106809ef5b40d80d8eab40d0000000001b0ea0100b0ea01000001010000010000016b86b273ff34fce1000000\
+/// Agents have written it: it is never edited. Another form is another version.
+const STORED: &str = "0206809ef5b40d80d8eab40d0000000001b0ea0100b0ea01000001010000010000016b86b273ff34fce1000000\
+    196b657074202f6574632f73736c2f6f70656e73736c2e636e66002969742074616b657320656666656374207768\
+    656e20746865206d616368696e652072657374617274730000";
+/// The same job, as agents wrote it whose installers had nothing to finish.
+const STORED_1: &str = "0106809ef5b40d80d8eab40d0000000001b0ea0100b0ea01000001010000010000016b86b273ff34fce1000000\
     196b657074202f6574632f73736c2f6f70656e73736c2e636e66002969742074616b657320656666656374207768\
     656e20746865206d616368696e65207265737461727473";
 
@@ -26,10 +30,24 @@ fn the_stored_form_of_a_version_never_changes() {
 }
 
 #[test]
+fn jobs_of_the_agent_before_are_understood() {
+    let bytes = |text: &str| -> Vec<u8> {
+        let digits: Vec<u8> = text.chars().map(|digit| u8::try_from(digit.to_digit(16).unwrap()).unwrap()).collect();
+        digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    };
+    let stored = bytes(STORED_1);
+    assert_eq!(Job::decode(KEY, &stored), Ok(busy_job()));
+    for end in 0..stored.len() {
+        assert!(Job::decode(KEY, &stored[..end]).is_err(), "the first {end} bytes");
+    }
+    assert!(Job::decode(KEY, &[stored.as_slice(), &[0]].concat()).is_err());
+}
+
+#[test]
 fn an_unknown_state_or_version_is_an_error_that_names_the_job() {
     let good = busy_job().encode();
     for (position, byte, damage) in
-        [(0, 2, Damage::Version(2)), (1, 13, Damage::State(13)), (1, 255, Damage::State(255))]
+        [(0, 3, Damage::Version(3)), (1, 13, Damage::State(13)), (1, 255, Damage::State(255))]
     {
         let mut bad = good.clone();
         bad[position] = byte;

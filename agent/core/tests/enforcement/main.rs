@@ -6,6 +6,7 @@ mod budgets;
 mod clocks;
 mod days;
 mod disasters;
+mod finishing;
 mod journal;
 mod reconciling;
 mod restarts;

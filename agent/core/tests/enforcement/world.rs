@@ -91,6 +91,10 @@ pub struct World {
     pub announcements: Vec<UnixTime>,
     pub restarted: Vec<UnixTime>,
     pub scans: usize,
+    /// What the installer says when it is asked to finish, one after the other; then that it is done.
+    pub finishes: Vec<Result<&'static str, &'static str>>,
+    /// When it was asked to.
+    pub finished: Vec<UnixTime>,
     pub log: Vec<Line>,
     scan: Option<ComplianceState>,
 }
@@ -158,6 +162,8 @@ impl World {
             announcements: Vec::new(),
             restarted: Vec::new(),
             scans: 0,
+            finishes: Vec::new(),
+            finished: Vec::new(),
             log: Vec::new(),
             scan: None,
         }
@@ -202,6 +208,22 @@ impl World {
     pub fn scheduled_scan(&mut self) {
         self.scan = Some(self.found);
         self.decide();
+    }
+
+    /// A scan that nobody asked for, and an installer that takes the agent down with it when it is to finish.
+    pub fn scheduled_scan_that_dies_finishing(&mut self) {
+        self.scan = Some(self.found);
+        let mut finishes = false;
+        self.decide_until(|decision| {
+            finishes = matches!(decision, Decision::Finish);
+            finishes
+        });
+        if finishes {
+            self.job.finish_begun();
+            self.finished.push(self.now);
+            self.store();
+        }
+        self.start();
     }
 
     /// A turn that stops before the decision that `stop` recognizes.
@@ -285,6 +307,19 @@ impl World {
                 self.roll_backs += 1;
                 let result = if self.roll_back == Some(true) { Ok(()) } else { Err("it does not go back") };
                 self.job.roll_back_ended(result, now).unwrap();
+            }
+            Decision::Finish => {
+                assert_eq!(
+                    self.scan,
+                    Some(ComplianceState::Installed),
+                    "nothing is finished that a scan does not prove"
+                );
+                self.job.finish_begun();
+                self.store();
+                self.finished.push(now);
+                self.scan = None;
+                let result = if self.finishes.is_empty() { Ok("") } else { self.finishes.remove(0) };
+                self.job.finish_ended(result);
             }
             Decision::AnnounceRestart { at } => {
                 self.announcements.push(now);

@@ -151,6 +151,7 @@ mod tests {
         assert!(config.schedule.poll_seconds.is_some() && config.schedule.scan_seconds.is_some());
         assert_eq!(config.limits.limits(), Limits::default(), "the example shows the defaults");
         assert!(config.limits.memory_bytes.is_some() && config.limits.file_bytes.is_some());
+        assert!(config.limits.component_bytes.is_some());
         assert!(config.downloads.bytes_per_second.is_some() && config.downloads.bytes_per_day.is_some());
         assert!(config.downloads.proxy.is_some() && config.user.hook.is_some() && config.restart.boot_id.is_some());
     }
@@ -166,6 +167,7 @@ mod tests {
         for (text, setting) in [
             ("[schedule]\npoll_seconds = 0", "schedule.poll_seconds"),
             ("[limits]\nmemory_bytes = 0", "limits.memory_bytes"),
+            ("[limits]\ncomponent_bytes = 0", "limits.component_bytes"),
             ("[downloads]\ncache_bytes = 0", "downloads.cache_bytes"),
             ("[downloads]\nproxy = \"proxy:3128\"", "downloads.proxy"),
             ("[user]\nhook = \"tell\"", "user.hook"),

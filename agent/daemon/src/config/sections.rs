@@ -9,8 +9,15 @@ use std::path::{Path, PathBuf};
 const CACHE_BYTES: u64 = 4 * 1024 * 1024 * 1024;
 
 /// What says which software is installed and which restarts are due, and nothing that is a secret.
-const DEFAULT_READ: [&str; 5] =
-    ["/etc/os-release", "/usr/lib/os-release", "/var/lib/dpkg/*", "/var/lib/dpkg/updates/*", "/run/reboot-required*"];
+const DEFAULT_READ: [&str; 7] = [
+    "/etc/os-release",
+    "/usr/lib/os-release",
+    "/var/lib/dpkg/*",
+    "/var/lib/dpkg/updates/*",
+    "/var/lib/rpm/*",
+    "/usr/lib/sysimage/rpm/*",
+    "/run/reboot-required*",
+];
 /// Exactly what the in-box installer of Debian packages asks for; a test compares them.
 const DEFAULT_RUN: [&str; 5] = [
     "/usr/bin/dpkg-deb --field {blob} Package Version Architecture Multi-Arch Essential Protected Pre-Depends \
@@ -62,6 +69,8 @@ pub struct LimitsConfig {
     pub scan_milliseconds: Option<u64>,
     /// Bytes read from all files.
     pub file_bytes: Option<u64>,
+    /// Bytes of its component.
+    pub component_bytes: Option<usize>,
 }
 
 /// How the content of updates is downloaded.
@@ -98,12 +107,18 @@ pub struct RestartConfig {
     pub boot_id: Option<PathBuf>,
 }
 
+/// How many times the size of a component its compiled form may have, where the configuration allows large ones.
+const ARTEFACT_TIMES: usize = 8;
+
 impl LimitsConfig {
     /// The runtime's limits with these in their place.
     #[must_use]
     pub fn limits(&self) -> Limits {
         let default = Limits::default();
+        let component_bytes = self.component_bytes.unwrap_or(default.component_bytes);
         Limits {
+            component_bytes,
+            artefact_bytes: default.artefact_bytes.max(component_bytes.saturating_mul(ARTEFACT_TIMES)),
             memory_bytes: self.memory_bytes.unwrap_or(default.memory_bytes),
             call_milliseconds: self.call_milliseconds.unwrap_or(default.call_milliseconds),
             scan_milliseconds: self.scan_milliseconds.unwrap_or(default.scan_milliseconds),
@@ -113,12 +128,13 @@ impl LimitsConfig {
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
-        let Self { memory_bytes, call_milliseconds, scan_milliseconds, file_bytes } = *self;
+        let Self { memory_bytes, call_milliseconds, scan_milliseconds, file_bytes, component_bytes } = *self;
         let limits = [
             ("call_milliseconds", call_milliseconds),
             ("scan_milliseconds", scan_milliseconds),
             ("file_bytes", file_bytes),
             ("memory_bytes", memory_bytes.map(|bytes| bytes as u64)),
+            ("component_bytes", component_bytes.map(|bytes| bytes as u64)),
         ];
         match zero(limits) {
             Some(setting) => Err(format!("limits.{setting} is 0, and no plugin runs with nothing: write more")),
@@ -246,17 +262,18 @@ fn default_restart() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use farrier_runtime::RunGrant;
+    use farrier_runtime::{Request, RunGrant};
 
     #[test]
     fn the_default_lets_the_in_box_installer_do_exactly_what_it_asks_for() {
         #[derive(Deserialize)]
         struct Asked {
-            run: Vec<String>,
+            run: Vec<Request>,
         }
         let asked = include_str!("../../../../plugins/dpkg-installer/plugin.toml");
         let asked: toml::Table = toml::from_str(asked).unwrap();
         let Asked { run } = Asked::deserialize(asked).unwrap();
+        let run: Vec<_> = run.into_iter().map(|asked| asked.grant).collect();
         assert_eq!(run, DEFAULT_RUN);
         assert!(DEFAULT_RUN.iter().all(|line| RunGrant::parse(line).is_ok()));
     }

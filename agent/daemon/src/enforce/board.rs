@@ -1,13 +1,17 @@
 //! Everything there is to know for decisions: the deployments of this client with their terms, and its jobs.
 
 use super::journal;
+use crate::clock::now;
 use crate::content::Unavailable;
 use crate::deployments::{DeploymentError, Offer, Policies, Scopes, is_published};
+use crate::health;
 use crate::local_time::WallClock;
 use crate::policy::{Policy, StoredPolicy};
-use crate::scan::Scanner;
+use crate::scan::{Scanner, Unfit};
 use crate::session::Session;
+use anyhow::{Context as _, anyhow};
 use farrier_agent_core::enforcement::{Calendar, Deployed, Impossible, Job, JobKey, Jobs, Terms, reconcile};
+use farrier_agent_core::versions::Health;
 use farrier_protocol::assignment::{AssignedDeployment, AssignedInstaller};
 use farrier_protocol::deployment::DeploymentPolicy;
 use farrier_protocol::enforcement::EnforcementState;
@@ -25,6 +29,11 @@ pub(crate) struct Board {
     jobs: Jobs,
     items: Vec<Item>,
     installers: Vec<AssignedInstaller>,
+    fallbacks: Vec<Box<AssignedInstaller>>,
+    /// Why installers cannot be used that were not even fetched.
+    unfit: BTreeMap<Digest, Unfit>,
+    /// How the versions of plugins fared.
+    health: Health,
     /// Jobs that are changed and not stored yet, with the state they had.
     dirty: BTreeMap<JobKey, EnforcementState>,
     transitions: Vec<Transition>,
@@ -64,15 +73,22 @@ impl Board {
             assigned.iter().find(|assigned| assigned.deployment == deployment).map_or(0, |assigned| assigned.retries)
         };
         let (jobs, lost) = journal::load(&session.spool, retries, now)?;
+        let health = health::load(&session.spool, &policy.assignment)?;
         if assigned.is_empty() && jobs.is_empty() {
             return Ok(None);
         }
         let wall = WallClock::system();
         let calendar = Calendar::new(&policy.assignment.windows, |moment| wall.instant(moment));
-        let installers = policy.assignment.installers.iter().cloned().collect();
+        let installers: Vec<_> = policy.assignment.installers.iter().cloned().collect();
+        let fallbacks: Vec<_> = policy.assignment.installer_fallbacks.iter().cloned().collect();
+        let limit = session.agent.config.limits.limits().component_bytes;
+        let all = installers.iter().chain(fallbacks.iter().map(Box::as_ref));
+        let unfit =
+            all.filter_map(|it| Some((it.digest, Unfit::TooLarge { bytes: policy.too_large(it, limit)?, limit })));
+        let unfit = unfit.collect();
         let dirty = lost.iter().map(|key| (*key, EnforcementState::Waiting)).collect();
         let (items, transitions) = (Vec::new(), Vec::new());
-        let mut board = Self { calendar, wall, jobs, items, installers, dirty, transitions };
+        let mut board = Self { calendar, wall, jobs, items, installers, fallbacks, unfit, health, dirty, transitions };
         let deployed = board.read(session, &policy)?;
         board.reconcile(&session.spool, &deployed, now)?;
         let jobs = &board.jobs;
@@ -83,7 +99,7 @@ impl Board {
     /// Reads what is deployed here.
     fn read(&mut self, session: &Session<'_>, policy: &Policy) -> anyhow::Result<Vec<Deployed>> {
         let mut deployed = Vec::new();
-        let scopes = scopes(session, policy)?;
+        let scopes = scopes(session, policy, &self.health)?;
         let mut policies = Policies::new(&session.content)?;
         for assigned in &policy.assignment.deployments {
             let updates = match is_published(assigned) {
@@ -164,9 +180,23 @@ impl Board {
         self.jobs.values()
     }
 
-    /// The installer of this name.
-    pub(crate) fn installer(&self, name: &str) -> Option<&AssignedInstaller> {
-        self.installers.iter().find(|installer| *installer.name == *name)
+    /// The installer of this name, in the version that is used.
+    pub(crate) fn installer(&self, name: &str) -> anyhow::Result<&AssignedInstaller> {
+        let assigned = self.installers.iter().find(|installer| *installer.name == *name).with_context(|| {
+            format!("the installer {name} is not assigned to this client: the site has to publish it")
+        })?;
+        let chosen = self.health.choose(assigned, &self.fallbacks, now()).version();
+        chosen.map_err(|reason| anyhow!("the installer {name} cannot be used: {reason}"))
+    }
+
+    /// Why the component of this digest cannot be used, if it was not even fetched.
+    pub(crate) fn unfit(&self, component: &Digest) -> Option<&Unfit> {
+        self.unfit.get(component)
+    }
+
+    /// From now on this is how the versions of plugins fared.
+    pub(crate) fn learn(&mut self, health: Health) {
+        self.health = health;
     }
 
     /// Changes a job; [`commit`](Self::commit) stores it. A change that is impossible is a mistake of this program: it
@@ -238,14 +268,14 @@ struct KnownScopes {
     unknown: BTreeSet<String>,
 }
 
-fn scopes(session: &Session<'_>, policy: &Policy) -> anyhow::Result<KnownScopes> {
+fn scopes(session: &Session<'_>, policy: &Policy, health: &Health) -> anyhow::Result<KnownScopes> {
     let mut scopes = KnownScopes { known: Scopes::new(), unknown: BTreeSet::new() };
     if policy.assignment.deployments.is_empty() {
         return Ok(scopes);
     }
     let scanner = Scanner::open(session.agent, &session.identity, &session.content)?;
     for plugin in &policy.assignment.assessment.plugins {
-        match scanner.guest(plugin).and_then(|mut guest| Ok(guest.scopes()?)) {
+        match scanner.guest_in_use(policy, health, plugin).and_then(|mut guest| Ok(guest.scopes()?)) {
             Ok(named) => drop(scopes.known.insert(plugin.name.to_string(), named)),
             Err(error) => {
                 let error = format!("{error:#}");

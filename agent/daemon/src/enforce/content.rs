@@ -3,7 +3,7 @@
 
 use super::board::Item;
 use super::installers::{Installers, Selected};
-use super::{Engine, Turn, chance};
+use super::{Engine, Turn, chance, conduct_of_failure};
 use crate::clock::now;
 use crate::deployments::OfferedFile;
 use crate::download::{Bytes, Fetched, Obstacle, UpdateStore, Wanted};
@@ -78,10 +78,12 @@ impl Engine {
                 Err(error) => {
                     let (reason, is_its_time) = (format!("{error:#}"), job.is_its_time(&item.terms, now()));
                     // Before its time that costs no attempt: what is in the way may be gone by then.
+                    let installer = item.offer.installer.clone();
                     turn.alter(*key, |job| match is_its_time {
                         true => job.refused(&reason, chance(), now()),
                         false => job.content_missing(&reason, None, chance(), now()),
                     });
+                    turn.judge(&installer, conduct_of_failure(&error));
                     continue;
                 }
             };

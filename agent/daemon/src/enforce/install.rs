@@ -2,14 +2,16 @@
 
 use super::board::Item;
 use super::installers::{Installers, Selected, blobs, update};
-use super::{Engine, Turn, chance};
+use super::{Engine, Turn, chance, conduct_of_failure};
 use crate::clock::now;
 use crate::deployments::OfferedFile;
+use crate::scan::conduct;
 use crate::user::Posted;
 use anyhow::{Context as _, bail};
 use farrier_agent_core::enforcement::{BootId, Decision, JobKey, Outcome};
+use farrier_agent_core::versions::Conduct;
 use farrier_runtime::Installation;
-use farrier_runtime::install::{self, BlobFile, Change, Options, RestartKind, Update};
+use farrier_runtime::install::{self, BlobFile, Change, Options, RestartSubject, Update};
 
 /// Changes of a plan that the log has, at most.
 const MAX_LOGGED_CHANGES: usize = 50;
@@ -27,7 +29,7 @@ impl Engine {
         let Some((item, job)) = turn.board.item(key).map(|(item, job)| (item.clone(), job)) else { return Ok(()) };
         let selected = match Installers::new(turn.session).select(&turn.board, &item, job, self.store()) {
             Ok(selected) => selected,
-            Err(error) => return self.refuse(turn, key, &error),
+            Err(error) => return self.refuse(turn, &item, &error),
         };
         self.selections.insert(key, selected.clone());
         if !self.verify(&selected.contents).await {
@@ -35,10 +37,10 @@ impl Engine {
             turn.alter(key, |job| job.content_missing(reason, None, chance(), now()));
             return turn.commit();
         }
-        let options = Options { allow_removals: item.policy.allow_removals };
-        let mut ready = match self.plan(turn, &item, &selected, options) {
+        let options = Options { allow_removals: item.policy.allow_removals, more: Vec::new() };
+        let mut ready = match self.plan(turn, &item, &selected, options.clone()) {
             Ok(ready) => ready,
-            Err(error) => return self.refuse(turn, key, &error),
+            Err(error) => return self.refuse(turn, &item, &error),
         };
         // A plan takes its time: a window may have closed, or somebody set the clock.
         if !matches!(self.decide_about(turn, key), Some(Decision::Install)) {
@@ -54,6 +56,10 @@ impl Engine {
         tracing::info!(update = item.offer.name, deployment.id = %key.0, "Installing");
         let installed = ready.installation.install(&ready.update, &ready.blobs, options);
         self.sight = None;
+        let conduct = match &installed {
+            Ok(_) => Conduct::Sound,
+            Err(error) => conduct(&anyhow::Error::new(error.clone())),
+        };
         match installed {
             Ok(outcome) => {
                 let (notes, restart) = (notes(&outcome), restart(&outcome, turn.boot));
@@ -65,6 +71,45 @@ impl Engine {
                 let reason = error.to_string();
                 tracing::warn!(update = item.offer.name, error = reason, "The installer failed");
                 turn.alter(key, |job| job.installation_ended(Outcome::Failed(&reason), now()));
+            }
+        }
+        turn.commit()?;
+        turn.judge(&item.offer.installer, conduct);
+        Ok(())
+    }
+
+    /// Has the installer do what is left to do once a scan proved what it did.
+    pub(super) fn finish_update(&mut self, turn: &mut Turn<'_, '_>, key: JobKey) -> anyhow::Result<()> {
+        let Some(item) = turn.board.item(key).map(|(item, _)| item.clone()) else { return Ok(()) };
+        turn.alter(key, |job| {
+            job.finish_begun();
+            Ok(())
+        });
+        turn.commit()?;
+        let posted = Posted::new(turn.session, &turn.board);
+        let finished = Installers::new(turn.session)
+            .open(&turn.board, &item)
+            .and_then(|mut installation| Ok(installation.finish(&update(&item.offer))?));
+        drop(posted);
+        // It may have changed the endpoint; and its next try is to come after another scan.
+        self.sight = None;
+        match finished {
+            Ok(outcome) => {
+                let notes = notes(&outcome);
+                tracing::info!(update = item.offer.name, notes, "The installer has finished");
+                turn.alter(key, |job| {
+                    job.finish_ended(Ok(&notes));
+                    Ok(())
+                });
+            }
+            Err(error) => {
+                let reason = format!("{error:#}");
+                tracing::warn!(update = item.offer.name, error = reason, "The installer could not finish");
+                turn.alter(key, |job| {
+                    job.finish_ended(Err(&reason));
+                    Ok(())
+                });
+                turn.judge(&item.offer.installer, conduct_of_failure(&error));
             }
         }
         turn.commit()
@@ -87,11 +132,12 @@ impl Engine {
         });
         self.sight = None;
         match rolled_back {
-            Ok(()) => turn.alter(key, |job| job.roll_back_ended(Ok(()), now())),
+            Ok(()) => drop(turn.alter(key, |job| job.roll_back_ended(Ok(()), now()))),
             Err(error) => {
                 let reason = format!("{error:#}");
                 tracing::warn!(update = item.offer.name, error = reason, "The roll-back failed");
-                turn.alter(key, |job| job.roll_back_ended(Err(&reason), now()))
+                turn.alter(key, |job| job.roll_back_ended(Err(&reason), now()));
+                turn.judge(&item.offer.installer, conduct_of_failure(&error));
             }
         };
         turn.commit()
@@ -125,11 +171,13 @@ impl Engine {
         all
     }
 
-    fn refuse(&self, turn: &mut Turn<'_, '_>, key: JobKey, error: &anyhow::Error) -> anyhow::Result<()> {
-        let reason = format!("{error:#}");
+    fn refuse(&self, turn: &mut Turn<'_, '_>, item: &Item, error: &anyhow::Error) -> anyhow::Result<()> {
+        let (key, reason) = (item.key, format!("{error:#}"));
         tracing::warn!(deployment.id = %key.0, update.id = %key.1, error = reason, "The installer refuses");
         turn.alter(key, |job| job.refused(&reason, chance(), now()));
-        turn.commit()
+        turn.commit()?;
+        turn.judge(&item.offer.installer, conduct_of_failure(error));
+        Ok(())
     }
 
     fn decide_about(&self, turn: &Turn<'_, '_>, key: JobKey) -> Option<Decision> {
@@ -140,12 +188,15 @@ impl Engine {
 
 /// What an administrator should know, in one text.
 fn notes(outcome: &install::Outcome) -> String {
-    let services = outcome.restarts.iter().filter(|restart| restart.kind == RestartKind::Service);
-    let services = services.map(|restart| format!("the service {} is to be restarted", restart.reason));
-    outcome.notes.iter().cloned().chain(services).collect::<Vec<_>>().join("; ")
+    let restarts = outcome.restarts.iter().filter_map(|restart| match &restart.subject {
+        RestartSubject::Service(service) => Some(format!("the service {service} is to be restarted")),
+        RestartSubject::Other(other) => Some(format!("{other} is to be restarted")),
+        RestartSubject::Machine => None,
+    });
+    outcome.notes.iter().cloned().chain(restarts).collect::<Vec<_>>().join("; ")
 }
 
 /// The boot in which it was installed, if it takes effect with the next one.
 fn restart(outcome: &install::Outcome, boot: Option<BootId>) -> Option<BootId> {
-    boot.filter(|_| outcome.restarts.iter().any(|restart| restart.kind == RestartKind::Machine))
+    boot.filter(|_| outcome.restarts.iter().any(|restart| restart.subject == RestartSubject::Machine))
 }

@@ -8,6 +8,7 @@ use crate::scan::Scanner;
 use crate::session::Session;
 use anyhow::Context as _;
 use farrier_agent_core::enforcement::Job;
+use farrier_protocol::Digest;
 use farrier_protocol::assignment::AssignedInstaller;
 use farrier_runtime::install::{BlobFile, Entry, Update};
 use farrier_runtime::{GrantLists, InstallLimits, Installation, InstallerGrants, InstallerPlugin};
@@ -21,7 +22,7 @@ const MIN_RUN_SECONDS: u32 = 60;
 pub(super) struct Installers<'a> {
     session: &'a Session<'a>,
     scanner: Option<Scanner<'a>>,
-    loaded: BTreeMap<String, (InstallerPlugin, InstallerGrants)>,
+    loaded: BTreeMap<Digest, (InstallerPlugin, InstallerGrants)>,
 }
 
 /// What an installer selected of an update.
@@ -56,10 +57,12 @@ impl<'a> Installers<'a> {
     /// An installer at work on this update. Its words are shown to whoever watches.
     pub(super) fn open(&mut self, board: &Board, item: &Item) -> anyhow::Result<Installation> {
         let name = &item.offer.installer;
-        let assigned = board.installer(name).with_context(|| {
-            format!("the installer {name} is not assigned to this client: the site has to publish it")
-        })?;
-        let (plugin, grants) = self.load(assigned).with_context(|| format!("the installer {name} cannot be used"))?;
+        let assigned = board.installer(name)?;
+        let failed = || format!("the installer {name} cannot be used");
+        if let Some(unfit) = board.unfit(&assigned.digest) {
+            return Err(anyhow::Error::new(unfit.clone())).with_context(failed);
+        }
+        let (plugin, grants) = self.load(assigned).with_context(failed)?;
         let seconds = item.offer.max_run_seconds.max(MIN_RUN_SECONDS);
         let limits = InstallLimits { max_run: Duration::from_secs(seconds.into()) };
         let (update, progress) = (item.offer.name.clone(), Progress::on_terminal());
@@ -109,7 +112,7 @@ impl<'a> Installers<'a> {
     }
 
     fn load(&mut self, assigned: &AssignedInstaller) -> anyhow::Result<(InstallerPlugin, InstallerGrants)> {
-        if let Some((plugin, grants)) = self.loaded.get(assigned.name.as_str()) {
+        if let Some((plugin, grants)) = self.loaded.get(&assigned.digest) {
             return Ok((plugin.clone(), grants.clone()));
         }
         let session = self.session;
@@ -121,7 +124,7 @@ impl<'a> Installers<'a> {
         let own = &session.agent.config.plugins;
         let allowed = GrantLists { read: own.read.clone(), write: own.write.clone(), run: own.run.clone() };
         let grants = InstallerGrants::new(plugin.manifest(), &GrantLists::from(assigned), &allowed)?;
-        self.loaded.insert(assigned.name.to_string(), (plugin.clone(), grants.clone()));
+        self.loaded.insert(assigned.digest, (plugin.clone(), grants.clone()));
         Ok((plugin, grants))
     }
 }
@@ -129,9 +132,15 @@ impl<'a> Installers<'a> {
 /// An offer as installers see it.
 pub(super) fn update(offer: &Offer) -> Update {
     let entries = |files: &[OfferedFile]| {
-        files.iter().map(|file| Entry { label: file.label.clone(), length: file.length }).collect()
+        let entry = |file: &OfferedFile| Entry { label: file.label.clone(), digest: file.digest, length: file.length };
+        files.iter().map(entry).collect()
     };
-    Update { name: offer.name.clone(), contents: entries(&offer.contents), previous: entries(&offer.previous) }
+    Update {
+        name: offer.name.clone(),
+        contents: entries(&offer.contents),
+        previous: entries(&offer.previous),
+        instructions: offer.instructions.clone(),
+    }
 }
 
 /// Downloaded files as installers see them.

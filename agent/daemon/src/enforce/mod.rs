@@ -20,10 +20,11 @@ use crate::assess::{Assessment, assess};
 use crate::clock::{now, random};
 use crate::download::Downloads;
 use crate::hooks::{Hooks, Notice};
-use crate::report;
-use crate::scan::Tally;
+use crate::scan::{Tally, conduct};
 use crate::session::Session;
+use crate::{health, report};
 use farrier_agent_core::enforcement::{BootId, Impossible, Job, JobKey};
+use farrier_agent_core::versions::Conduct;
 use farrier_protocol::enforcement::EnforcementState;
 use farrier_protocol::{ComplianceState, UnixTime, UpdateId};
 use installers::Selected;
@@ -167,6 +168,7 @@ impl Engine {
                     self.look(turn.session, Some(&turn.board))?;
                     continue;
                 }
+                survey::Work::Finish(key) => self.finish_update(turn, key)?,
                 survey::Work::Announce(jobs) => self.announce(turn, jobs)?,
                 survey::Work::Install(key) => self.install(turn, key).await?,
                 survey::Work::RollBack(key) => self.roll_back(turn, key).await?,
@@ -245,6 +247,26 @@ impl Turn<'_, '_> {
 
     fn commit(&mut self) -> anyhow::Result<()> {
         self.board.commit(&self.session.spool, true)
+    }
+
+    /// Takes note of how an installer fared, in the version that is used.
+    fn judge(&mut self, installer: &str, conduct: Conduct) {
+        let Ok(digest) = self.board.installer(installer).map(|installer| installer.digest) else { return };
+        match health::note(self.session, digest, conduct) {
+            Ok(health) => self.board.learn(health),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(plugin.name = installer, error, "How an installer fared could not be noted");
+            }
+        }
+    }
+}
+
+/// What a failure before the installer was at work says of it: that it refuses does not end a row of failures.
+fn conduct_of_failure(error: &anyhow::Error) -> Conduct {
+    match conduct(error) {
+        Conduct::AtFault(reason) => Conduct::AtFault(reason),
+        Conduct::Sound | Conduct::Unproven => Conduct::Unproven,
     }
 }
 

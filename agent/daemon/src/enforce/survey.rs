@@ -14,6 +14,7 @@ const MAX_NOTES: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     scan: bool,
+    finish: Option<JobKey>,
     announce: Vec<(JobKey, Option<UnixTime>)>,
     install: Option<JobKey>,
     roll_back: Option<JobKey>,
@@ -29,6 +30,8 @@ pub(super) enum Work<'a> {
     Nothing,
     /// A scan, which serves all jobs.
     Scan,
+    /// One installer that has something left to do.
+    Finish(JobKey),
     /// Users are told of a restart, and when it is.
     Announce(&'a [(JobKey, Option<UnixTime>)]),
     /// One installation: between two there is time to hear of the site.
@@ -46,6 +49,8 @@ impl Survey {
     pub(super) fn first(&self) -> Work<'_> {
         if self.scan {
             Work::Scan
+        } else if let Some(key) = self.finish {
+            Work::Finish(key)
         } else if !self.announce.is_empty() {
             Work::Announce(&self.announce)
         } else if let Some(key) = self.install {
@@ -100,6 +105,7 @@ impl Engine {
                 Decision::Download => survey.download.push(key),
                 Decision::Install => drop(survey.install.get_or_insert(key)),
                 Decision::RollBack => drop(survey.roll_back.get_or_insert(key)),
+                Decision::Finish => drop(survey.finish.get_or_insert(key)),
                 Decision::AnnounceRestart { at } => survey.announce.push((key, at)),
                 Decision::Restart => survey.restart.push(key),
             }

@@ -1,16 +1,22 @@
 //! A scan: every assigned plugin is asked about every chunk of the catalogs that concern this client.
 
 mod chunks;
+mod conduct;
 mod plugin;
+mod shadow;
 
 pub(crate) use chunks::{ChunkError, Chunks};
+pub(crate) use conduct::{Unfit, conduct};
 pub(crate) use plugin::{Guest, Tally};
+pub(crate) use shadow::Counting;
 
 use crate::agent::Agent;
-use crate::content::{Content, Unavailable};
+use crate::clock::now;
+use crate::content::Content;
 use crate::identity::Identity;
 use crate::policy::Policy;
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail};
+use farrier_agent_core::versions::{Conduct, Health, Version};
 use farrier_protocol::Digest;
 use farrier_protocol::assignment::{AssignedInstaller, AssignedPlugin};
 use farrier_protocol::state_message::{PluginResult, bounded};
@@ -31,6 +37,8 @@ pub(crate) struct Outcome {
     pub(crate) tally: Tally,
     /// How each plugin fared.
     pub(crate) plugins: Vec<PluginResult>,
+    /// What that says of the versions that were used, by digest.
+    pub(crate) conducts: Vec<(Digest, Conduct)>,
 }
 
 impl<'a> Scanner<'a> {
@@ -44,10 +52,25 @@ impl<'a> Scanner<'a> {
     }
 
     /// The plugin, ready to be asked, with the grants that the site, its manifest and this client agree on.
-    pub(crate) fn guest(&self, assigned: &AssignedPlugin) -> anyhow::Result<farrier_runtime::Scan> {
+    pub(crate) fn guest(&self, policy: &Policy, assigned: &AssignedPlugin) -> anyhow::Result<farrier_runtime::Scan> {
+        let limit = self.runtime.limits().component_bytes;
+        if let Some(bytes) = policy.too_large(assigned, limit) {
+            bail!(Unfit::TooLarge { bytes, limit });
+        }
         let plugin = self.plugin(assigned)?;
         let grants = Grants::new(plugin.manifest(), &assigned.read, &self.agent.config.plugins.read)?;
         Ok(plugin.scan(&self.agent.endpoint, grants))
+    }
+
+    /// The version of a plugin that is used, ready to be asked.
+    pub(crate) fn guest_in_use(
+        &self,
+        policy: &Policy,
+        health: &Health,
+        assigned: &AssignedPlugin,
+    ) -> anyhow::Result<farrier_runtime::Scan> {
+        let chosen = health.choose(assigned, &policy.assignment.fallbacks, now()).version();
+        self.guest(policy, chosen.map_err(anyhow::Error::msg)?)
     }
 
     /// Forgets the compiled form of every plugin but these.
@@ -58,22 +81,26 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Asks every plugin of the policy about everything.
-    pub(crate) fn scan(&self, policy: &Policy, mut tally: Tally) -> anyhow::Result<Outcome> {
+    /// Asks every plugin of the policy about everything, each in the version that is used.
+    pub(crate) fn scan(&self, policy: &Policy, health: &Health, mut tally: Tally) -> anyhow::Result<Outcome> {
         let mut chunks = Chunks::new(self.content)?;
-        let mut results = Vec::new();
+        let (mut plugins, mut conducts) = (Vec::new(), Vec::new());
         for assigned in &policy.assignment.assessment.plugins {
             let scan = PluginScan::new(&assigned.name, &mut chunks, &mut tally);
             let catalogs =
                 policy.assignment.assessment.catalogs.iter().filter(|catalog| catalog.plugin == assigned.name);
-            let error = match self.guest(assigned) {
-                Ok(mut guest) => scan.run(&mut guest, catalogs),
-                Err(error) => scan.fail(&format!("{error:#}"), error.is::<Unavailable>()),
+            let chosen = health.choose(assigned, &policy.assignment.fallbacks, now()).version();
+            let version = chosen.as_ref().map_or(assigned, |chosen| chosen);
+            let faring = match chosen.as_ref().map(|chosen| self.guest(policy, chosen)) {
+                Ok(Ok(mut guest)) => scan.run(&mut guest, catalogs),
+                Ok(Err(error)) => scan.fail(&error),
+                Err(reason) => scan.leave_out(reason),
             };
-            let (name, version) = (assigned.name.clone(), assigned.version.clone());
-            results.push(PluginResult { name, version, error: bounded(&error) });
+            conducts.push((version.digest, faring.conduct));
+            let (name, version) = (assigned.name.clone(), version.version.clone());
+            plugins.push(PluginResult { name, version, error: bounded(&faring.error) });
         }
-        Ok(Outcome { tally, plugins: results })
+        Ok(Outcome { tally, plugins, conducts })
     }
 
     /// An installer plugin, loaded.
@@ -81,7 +108,7 @@ impl<'a> Scanner<'a> {
         let AssignedInstaller { name, version, digest, .. } = assigned;
         let load = |component: &[u8]| self.runtime.load_installer(component, &self.artefacts, &self.agent.compiler);
         let plugin = self.load(digest, &format!("{name} {version}"), load)?;
-        check(name, version, plugin.manifest())?;
+        check(assigned, plugin.manifest())?;
         Ok(plugin)
     }
 
@@ -89,7 +116,7 @@ impl<'a> Scanner<'a> {
         let AssignedPlugin { name, version, digest, .. } = assigned;
         let load = |component: &[u8]| self.runtime.load(component, &self.artefacts, &self.agent.compiler);
         let plugin = self.load(digest, &format!("{name} {version}"), load)?;
-        check(name, version, plugin.manifest())?;
+        check(assigned, plugin.manifest())?;
         Ok(plugin)
     }
 
@@ -108,12 +135,11 @@ impl<'a> Scanner<'a> {
     }
 }
 
-fn check(name: &str, version: &str, manifest: &Manifest) -> anyhow::Result<()> {
-    ensure!(
-        manifest.name == name && manifest.version == version,
-        "it is assigned as {name} {version}, but its manifest says {} {}",
-        manifest.name,
-        manifest.version
-    );
-    Ok(())
+fn check(assigned: &impl Version, manifest: &Manifest) -> Result<(), Unfit> {
+    let (name, version) = (assigned.name(), assigned.version());
+    if manifest.name == name && manifest.version == version {
+        return Ok(());
+    }
+    let found = format!("{} {}", manifest.name, manifest.version);
+    Err(Unfit::Misnamed { name: name.to_owned(), version: version.to_owned(), found })
 }

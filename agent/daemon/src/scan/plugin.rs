@@ -1,34 +1,64 @@
 //! One plugin's part of a scan. Whatever it does, its updates get a state, and the next plugin does not notice.
 
-use super::{ChunkError, Chunks};
+use super::{ChunkError, Chunks, conduct};
+use crate::content::Unavailable;
+use farrier_agent_core::versions::Conduct;
 use farrier_agent_core::{Finding, PluginTag, Verdict, Verdicts};
 use farrier_protocol::assignment::AssignedCatalog;
 use farrier_protocol::catalog::Chunk;
+use farrier_protocol::state_message::bounded;
 use farrier_protocol::{ComplianceState, UpdateId};
+use farrier_runtime::ScanError;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// In words.
+    pub(crate) reason: String,
+    /// Whether the plugin itself is to blame.
+    pub(crate) is_own_fault: bool,
+}
+
+impl From<ScanError> for Trouble {
+    fn from(error: ScanError) -> Self {
+        Self { reason: error.to_string(), is_own_fault: error.is_trap() }
+    }
+}
 
 /// A plugin that can be asked. After a failure the next question goes to a fresh one, up to a limit.
 pub(crate) trait Guest {
     /// The catalogs that concern this client.
-    fn scopes(&mut self) -> Result<Vec<String>, String>;
+    fn scopes(&mut self) -> Result<Vec<String>, Trouble>;
     /// Exactly one state for each of these rules.
-    fn evaluate(&mut self, rules: &[u8], expected: usize) -> Result<Vec<ComplianceState>, String>;
+    fn evaluate(&mut self, rules: &[u8], expected: usize) -> Result<Vec<ComplianceState>, Trouble>;
     /// Why the update of this rule has its state.
-    fn explain(&mut self, rule: &[u8]) -> Result<Vec<Finding>, String>;
+    fn explain(&mut self, rule: &[u8]) -> Result<Vec<Finding>, Trouble>;
+
+    /// The state of this one rule and the reasons for it, or why it gives none.
+    fn evaluate_and_explain(
+        &mut self,
+        rule: &[u8],
+    ) -> Result<(ComplianceState, Result<Vec<Finding>, Trouble>), Trouble> {
+        // A chunk of one rule: its length, as rules have it, and the rule.
+        let length = u16::try_from(rule.len()).unwrap_or(u16::MAX).to_le_bytes();
+        let state = self.evaluate(&[&length, rule].concat(), 1)?[0];
+        Ok((state, self.explain(rule)))
+    }
 }
 
 impl Guest for farrier_runtime::Scan {
-    fn scopes(&mut self) -> Result<Vec<String>, String> {
-        farrier_runtime::Scan::scopes(self).map_err(|error| error.to_string())
+    fn scopes(&mut self) -> Result<Vec<String>, Trouble> {
+        Ok(farrier_runtime::Scan::scopes(self)?)
     }
 
-    fn evaluate(&mut self, rules: &[u8], expected: usize) -> Result<Vec<ComplianceState>, String> {
-        farrier_runtime::Scan::evaluate(self, rules, expected).map_err(|error| error.to_string())
+    fn evaluate(&mut self, rules: &[u8], expected: usize) -> Result<Vec<ComplianceState>, Trouble> {
+        Ok(farrier_runtime::Scan::evaluate(self, rules, expected)?)
     }
 
-    fn explain(&mut self, rule: &[u8]) -> Result<Vec<Finding>, String> {
-        let findings = farrier_runtime::Scan::explain(self, rule).map_err(|error| error.to_string())?;
+    fn explain(&mut self, rule: &[u8]) -> Result<Vec<Finding>, Trouble> {
+        let findings = farrier_runtime::Scan::explain(self, rule)?;
         let finding = |finding: farrier_runtime::Finding| Finding {
             subject: finding.subject.into(),
             state: finding.state,
@@ -36,6 +66,15 @@ impl Guest for farrier_runtime::Scan {
         };
         Ok(findings.into_iter().map(finding).collect())
     }
+}
+
+/// How a plugin fared in a scan.
+#[derive(Debug)]
+pub(crate) struct Faring {
+    /// What went wrong, empty if nothing did.
+    pub(crate) error: String,
+    /// What that says of the plugin.
+    pub(crate) conduct: Conduct,
 }
 
 /// What all plugins of a scan found together.
@@ -85,6 +124,7 @@ pub(crate) struct PluginScan<'a, 'c> {
     asked: u32,
     failed: u32,
     first_failure: Option<String>,
+    conduct: Conduct,
     /// With several scopes an update can be in several catalogs, and is to be counted once.
     seen: Option<Vec<UpdateId>>,
 }
@@ -93,23 +133,29 @@ impl<'a, 'c> PluginScan<'a, 'c> {
     /// The part of the plugin with this name.
     pub(crate) fn new(name: &'a str, chunks: &'a mut Chunks<'c>, tally: &'a mut Tally) -> Self {
         let tag = PluginTag::of(name);
-        Self { name, tag, chunks, tally, asked: 0, failed: 0, first_failure: None, seen: None }
+        let (asked, failed, first_failure, seen) = (0, 0, None, None);
+        Self { name, tag, chunks, tally, asked, failed, first_failure, conduct: Conduct::Unproven, seen }
     }
 
-    /// Asks the plugin about every catalog that concerns this client. Returns what went wrong, empty if nothing did.
+    /// Asks the plugin about every catalog that concerns this client.
     pub(crate) fn run<'b>(
         mut self,
         guest: &mut impl Guest,
         catalogs: impl Iterator<Item = &'b AssignedCatalog>,
-    ) -> String {
+    ) -> Faring {
         let scopes = match guest.scopes() {
             Ok(scopes) => scopes,
-            Err(reason) => return self.fail(&reason, false),
+            Err(trouble) => {
+                self.blame(&trouble);
+                self.lose(&trouble.reason);
+                return self.finish();
+            }
         };
+        self.conduct = Conduct::Sound;
         self.seen = (scopes.len() > 1).then(Vec::new);
         let mut concerned = catalogs.filter(|catalog| scopes.iter().any(|scope| *scope == *catalog.scope)).peekable();
         if concerned.peek().is_none() {
-            return format!("the site has no catalog for {}", scopes.join(", "));
+            self.first_failure = Some(format!("the site has no catalog for {}", scopes.join(", ")));
         }
         for catalog in concerned {
             self.catalog(guest, catalog);
@@ -118,8 +164,15 @@ impl<'a, 'c> PluginScan<'a, 'c> {
     }
 
     /// The plugin cannot even be asked which updates concern this client; perhaps because content is missing.
-    pub(crate) fn fail(mut self, reason: &str, incomplete: bool) -> String {
-        self.tally.incomplete |= incomplete;
+    pub(crate) fn fail(mut self, error: &anyhow::Error) -> Faring {
+        self.tally.incomplete |= error.is::<Unavailable>();
+        self.conduct = conduct(error);
+        self.lose(&format!("{error:#}"));
+        self.finish()
+    }
+
+    /// The plugin is not used.
+    pub(crate) fn leave_out(mut self, reason: &str) -> Faring {
         self.lose(reason);
         self.finish()
     }
@@ -143,10 +196,20 @@ impl<'a, 'c> PluginScan<'a, 'c> {
                 None => self.tally.evaluated += chunk.updates().len() as u32,
             }
             let failure = ask(guest, &chunk, self.name, self.tag, self.tally);
-            if let Some(reason) = failure {
+            if let Some(trouble) = failure {
                 self.failed += 1;
-                self.first_failure.get_or_insert(reason);
+                self.blame(&trouble);
+                self.first_failure.get_or_insert(trouble.reason);
             }
+        }
+    }
+
+    /// One failure of its own is enough for the whole scan; the first has the reason.
+    fn blame(&mut self, trouble: &Trouble) {
+        if trouble.is_own_fault && !matches!(self.conduct, Conduct::AtFault(_)) {
+            self.conduct = Conduct::AtFault(bounded(&trouble.reason));
+        } else if self.conduct == Conduct::Unproven {
+            self.conduct = Conduct::Sound;
         }
     }
 
@@ -161,29 +224,30 @@ impl<'a, 'c> PluginScan<'a, 'c> {
         self.first_failure.get_or_insert_with(|| reason.to_owned());
     }
 
-    fn finish(self) -> String {
+    fn finish(self) -> Faring {
         if let Some(mut seen) = self.seen {
             seen.sort_unstable();
             seen.dedup();
             self.tally.evaluated += seen.len() as u32;
         }
-        match self.first_failure {
+        let error = match self.first_failure {
             Some(reason) if self.failed > 1 => format!("{} of {} chunks: {reason}", self.failed, self.asked),
             Some(reason) => reason,
             None => String::new(),
-        }
+        };
+        Faring { error, conduct: self.conduct }
     }
 }
 
 /// Asks about one chunk. Returns why the plugin failed, if it did; then every update of the chunk is `Unknown`.
-fn ask(guest: &mut impl Guest, chunk: &Chunk<'_>, name: &str, tag: PluginTag, tally: &mut Tally) -> Option<String> {
+fn ask(guest: &mut impl Guest, chunk: &Chunk<'_>, name: &str, tag: PluginTag, tally: &mut Tally) -> Option<Trouble> {
     let count = chunk.updates().len();
     let states = match guest.evaluate(chunk.rules, count) {
         Ok(states) => states,
-        Err(reason) => {
-            tally.verdicts.fail(tag, chunk.updates(), &why(name, &reason));
+        Err(trouble) => {
+            tally.verdicts.fail(tag, chunk.updates(), &why(name, &trouble.reason));
             collect_names(tally, chunk, |_| true);
-            return Some(reason);
+            return Some(trouble);
         }
     };
     let mut failure = None;
@@ -193,9 +257,9 @@ fn ask(guest: &mut impl Guest, chunk: &Chunk<'_>, name: &str, tag: PluginTag, ta
             ComplianceState::Installed => Rc::default(),
             ComplianceState::Required | ComplianceState::Unknown => match guest.explain(rule) {
                 Ok(findings) => findings.into(),
-                Err(reason) => {
-                    let findings = why(name, &reason);
-                    failure.get_or_insert(reason);
+                Err(trouble) => {
+                    let findings = why(name, &trouble.reason);
+                    worst(&mut failure, trouble);
                     findings
                 }
             },
@@ -205,6 +269,14 @@ fn ask(guest: &mut impl Guest, chunk: &Chunk<'_>, name: &str, tag: PluginTag, ta
     tally.watch(chunk.updates());
     collect_names(tally, chunk, |index| states[index] != ComplianceState::NotRequired);
     failure
+}
+
+/// Of several failures the first of its own counts, else the first.
+fn worst(known: &mut Option<Trouble>, trouble: Trouble) {
+    match known {
+        Some(known) if known.is_own_fault || !trouble.is_own_fault => {}
+        _ => *known = Some(trouble),
+    }
 }
 
 fn collect_names(tally: &mut Tally, chunk: &Chunk<'_>, wanted: impl Fn(usize) -> bool) {

@@ -136,6 +136,7 @@ pub(super) fn update(name: &str, files: &[(&str, &[u8], &str)]) -> DeployedUpdat
         max_run_seconds: 600,
         contents: entries,
         previous: Vec::new(),
+        instructions: Vec::new(),
     }
 }
 

@@ -11,7 +11,8 @@ use farrier_protocol::catalog::{Catalog, Chunk, ChunkEntry};
 use farrier_protocol::deployment::{DeployedUpdates, DeploymentPolicy};
 use farrier_protocol::enrollment::{EnrollmentReply, EnrollmentRequest, EnrollmentToken};
 use farrier_protocol::state_message::{
-    Enforcement, Facts, Inventory, ScanResult, StateBatch, StateMessage, StateReply, bounded,
+    Abilities, Difference, Enforcement, Facts, FallBack, Inventory, ScanResult, ShadowResult, StateBatch, StateMessage,
+    StateReply, bounded,
 };
 use farrier_protocol::{ClientId, ComplianceState, DeploymentId, Digest, UpdateId, paths};
 use farrier_runtime::Manifest;
@@ -45,6 +46,11 @@ pub(super) struct ClientView {
     pub facts: Option<Facts>,
     /// Every word on every job, in the order in which they came.
     pub enforcements: Vec<Enforcement>,
+    pub abilities: Option<Abilities>,
+    /// The last word on each plugin's shadow, with its differences.
+    pub shadows: BTreeMap<String, (ShadowResult, Vec<Difference>)>,
+    /// The plugins of which another version is used, or none; by name.
+    pub fall_backs: BTreeMap<String, FallBack>,
 }
 
 /// What tests change.
@@ -54,6 +60,9 @@ pub(super) struct Shared {
     pub plugins: Vec<AssignedPlugin>,
     pub catalogs: Vec<AssignedCatalog>,
     pub installers: Vec<AssignedInstaller>,
+    pub shadows: Vec<AssignedPlugin>,
+    pub fallbacks: Vec<AssignedPlugin>,
+    pub installer_fallbacks: Vec<AssignedInstaller>,
     pub deployments: Vec<AssignedDeployment>,
     pub windows: Windows,
     pub targets: Vec<Target>,
@@ -127,36 +136,54 @@ impl FakeSite {
 
     /// Assigns a built plugin of `plugins/dist`.
     pub(super) fn add_plugin(&self, name: &str, read: &[&str]) {
-        let file = format!("{}/../../plugins/dist/{name}.wasm", env!("CARGO_MANIFEST_DIR"));
-        let component = std::fs::read(file).unwrap();
-        let manifest = Manifest::read(&component).unwrap();
-        let target = format!("plugins/{name}");
-        let digest = self.add_target(&target, component);
-        self.shared().plugins.push(AssignedPlugin {
-            name: bounded(name),
-            version: bounded(&manifest.version),
+        let plugin = self.publish_plugin(dist(name), read);
+        self.shared().plugins.push(plugin);
+    }
+
+    /// Publishes a component without assigning it.
+    pub(super) fn publish_plugin(&self, component: Vec<u8>, read: &[&str]) -> AssignedPlugin {
+        let Manifest { name, version, .. } = Manifest::read(&component).unwrap();
+        let (target, digest) = self.add_version(&name, component);
+        AssignedPlugin {
+            name: bounded(&name),
+            version: bounded(&version),
             target: bounded(&target),
             digest,
             read: read.iter().map(|glob| bounded(glob)).collect(),
-        });
+        }
     }
 
     /// Assigns a built installer of `plugins/dist`, with everything its manifest asks for.
     pub(super) fn add_installer(&self, name: &str) {
-        let file = format!("{}/../../plugins/dist/{name}.wasm", env!("CARGO_MANIFEST_DIR"));
-        let component = std::fs::read(file).unwrap();
-        let manifest = Manifest::read(&component).unwrap();
-        let target = format!("plugins/{name}");
-        let digest = self.add_target(&target, component);
-        self.shared().installers.push(AssignedInstaller {
-            name: bounded(name),
-            version: bounded(&manifest.version),
+        let installer = self.publish_installer(dist(name));
+        self.shared().installers.push(installer);
+    }
+
+    /// Publishes an installer without assigning it.
+    pub(super) fn publish_installer(&self, component: Vec<u8>) -> AssignedInstaller {
+        let Manifest { name, version, read, write, run, .. } = Manifest::read(&component).unwrap();
+        let (target, digest) = self.add_version(&name, component);
+        AssignedInstaller {
+            name: bounded(&name),
+            version: bounded(&version),
             target: bounded(&target),
             digest,
-            read: manifest.read.iter().map(|glob| bounded(glob)).collect(),
-            write: manifest.write.iter().map(|glob| bounded(glob)).collect(),
-            run: manifest.run.iter().map(|line| bounded(line)).collect(),
-        });
+            read: read.iter().map(|asked| bounded(&asked.grant)).collect(),
+            write: write.iter().map(|asked| bounded(&asked.grant)).collect(),
+            run: run.iter().map(|asked| bounded(&asked.grant)).collect(),
+        }
+    }
+
+    /// Puts something that is no component in the place of this target.
+    pub(super) fn add_garbage(&self, target: &str) -> Digest {
+        self.add_target(target, b"no component".to_vec())
+    }
+
+    /// Every version of a plugin is a target of its own.
+    fn add_version(&self, name: &str, component: Vec<u8>) -> (String, Digest) {
+        let target = format!("plugins/{name}/{}", Digest::of(&component));
+        let digest = self.add_target(&target, component);
+        (target, digest)
     }
 
     /// Publishes the updates of a deployment for the one scope of its policy, and the policy.
@@ -220,6 +247,9 @@ impl FakeSite {
             installers: shared.installers.iter().cloned().collect(),
             deployments: shared.deployments.iter().cloned().collect(),
             windows: shared.windows.clone(),
+            shadows: shared.shadows.iter().cloned().map(Box::new).collect(),
+            fallbacks: shared.fallbacks.iter().cloned().map(Box::new).collect(),
+            installer_fallbacks: shared.installer_fallbacks.iter().cloned().map(Box::new).collect(),
         };
         shared.assignment = farrier_protocol::encode(&assignment).unwrap();
     }
@@ -227,7 +257,7 @@ impl FakeSite {
     /// Changes the assignment without anybody's signature, as whoever has the site's TLS key could.
     pub(super) fn tamper_assignment(&self, change: impl FnOnce(&mut Assignment)) {
         let mut shared = self.shared();
-        let mut assignment: Assignment = farrier_protocol::decode(&shared.assignment).unwrap();
+        let mut assignment: Box<Assignment> = farrier_protocol::decode(&shared.assignment).unwrap();
         change(&mut assignment);
         shared.assignment = farrier_protocol::encode(&assignment).unwrap();
     }
@@ -254,6 +284,12 @@ impl FakeSite {
         self.shared().content.insert(digest, compressed);
         ChunkEntry { digest, length, rules: updates.len() as u32 }
     }
+}
+
+/// A built component of `plugins/dist`.
+pub(super) fn dist(name: &str) -> Vec<u8> {
+    let file = format!("{}/../../plugins/dist/{name}.wasm", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(&file).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
 impl Authority {
@@ -415,6 +451,8 @@ impl ClientView {
             StateMessage::Reset => {
                 self.states.clear();
                 self.findings.clear();
+                self.shadows.clear();
+                self.fall_backs.clear();
             }
             StateMessage::Inventory(inventory) => self.inventory = Some(*inventory),
             StateMessage::Compliance(compliance) => {
@@ -430,6 +468,24 @@ impl ClientView {
             StateMessage::Scan(scan) => self.scans.push(*scan),
             StateMessage::Facts(facts) => self.facts = Some(*facts),
             StateMessage::Enforcement(enforcement) => self.enforcements.push(*enforcement),
+            StateMessage::Abilities(abilities) => self.abilities = Some(*abilities),
+            StateMessage::Shadow(result) if result.version.is_empty() => {
+                assert_eq!((result.scanned_at, result.compared, result.error.as_str()), (0, 0, ""));
+                self.shadows.remove(result.plugin.as_str());
+            }
+            StateMessage::Shadow(result) => {
+                self.shadows.insert(result.plugin.to_string(), (*result, Vec::new()));
+            }
+            StateMessage::Difference(difference) => {
+                // It follows the result that it is a part of.
+                self.shadows.get_mut(difference.plugin.as_str()).unwrap().1.push(*difference);
+            }
+            StateMessage::FallBack(fall_back) if fall_back.failed_version.is_empty() => {
+                self.fall_backs.remove(fall_back.plugin.as_str());
+            }
+            StateMessage::FallBack(fall_back) => {
+                self.fall_backs.insert(fall_back.plugin.to_string(), *fall_back);
+            }
         }
     }
 }

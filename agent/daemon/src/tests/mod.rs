@@ -6,20 +6,25 @@ mod downloading;
 mod enrolling;
 mod fake_mirror;
 mod fake_site;
+mod falling_back;
+mod finishing;
 mod polling;
 mod reporting;
 mod running;
 mod scanning;
+mod shadowing;
 mod user;
+mod versions;
 
 use crate::agent::Agent;
 use crate::assess::{Assessment, assess};
 use crate::config::{Config, PluginsConfig};
 use crate::enroll::enroll;
-use crate::fetch::{Polled, poll};
+use crate::fetch::{Polled, fetch_for_shadows, poll};
 use crate::progress::Progress;
 use crate::report::send;
 use crate::scan::Tally;
+use crate::shadows;
 use fake_site::FakeSite;
 use farrier_dpkg_rules::{Binary, encode};
 use farrier_protocol::{ComplianceState, UpdateId};
@@ -102,6 +107,22 @@ impl World {
         let assessment = self.scan().unwrap();
         self.send().unwrap();
         assessment
+    }
+
+    /// Polls, scans, reports, has shadows scan and reports again, as the agent does.
+    fn round_with_shadows(&self) -> Assessment {
+        let assessment = self.round();
+        self.compare();
+        self.send().unwrap();
+        assessment
+    }
+
+    /// Has shadows scan.
+    fn compare(&self) {
+        let mut session = self.agent.session().unwrap();
+        let site = session.site().unwrap();
+        wait(fetch_for_shadows(&mut session, &site)).unwrap();
+        shadows::compare(&mut session).unwrap();
     }
 
     /// What the site holds of this client, by name.

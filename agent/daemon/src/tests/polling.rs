@@ -3,6 +3,7 @@
 use super::fake_site::EXPIRES;
 use super::{BASH, SCOPE, World, ZLIB, debian_updates, rule, words};
 use crate::fetch::Polled;
+use crate::policy::StoredPolicy;
 use farrier_protocol::{ClientId, ComplianceState, Digest};
 use std::fs;
 
@@ -16,7 +17,7 @@ fn an_unchanged_poll_costs_two_requests() {
     assert_eq!(world.poll().unwrap(), Polled::Adopted);
     world.site.take_requests();
     assert_eq!(world.poll().unwrap(), Polled::Unchanged);
-    assert_eq!(world.site.take_requests(), ["GET /v2/assignment", "GET /repository/index"]);
+    assert_eq!(world.site.take_requests(), ["GET /v3/assignment", "GET /repository/index"]);
 }
 
 #[test]
@@ -139,6 +140,26 @@ fn content_that_rotted_is_fetched_again() {
     assert_eq!(world.poll().unwrap(), Polled::Adopted);
     world.round();
     assert_eq!(world.reported(ZLIB), Some(ComplianceState::Installed));
+}
+
+#[test]
+fn the_assignment_of_the_agent_before_is_followed_until_the_next_poll() {
+    let world = World::enrolled();
+    world.round();
+    let session = world.agent.session().unwrap();
+    let mut stored = StoredPolicy::load(&session.spool).unwrap().unwrap();
+    let cut = stored.assignment.bytes.len() - 3;
+    assert_eq!(stored.assignment.bytes.split_off(cut), [0; 3], "no other versions of plugins");
+    assert!(!stored.assignment.tag.is_empty());
+    stored.store(&session.spool).unwrap();
+    drop(session);
+    assert_eq!(world.scan().unwrap().outcome.tally.evaluated, 3, "also without the site");
+    assert_eq!(world.poll().unwrap(), Polled::Adopted, "although the site has the same");
+    assert_eq!(world.poll().unwrap(), Polled::Unchanged);
+
+    let cut = world.site.shared().assignment.len() - 3;
+    world.site.shared().assignment.truncate(cut);
+    assert!(words(world.poll()).contains("not of this protocol version"), "a site has no such excuse");
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn a_poll_that_finds_nothing_new_writes_nothing_but_when_it_was() {
     let written = || fs::metadata(world.agent.layout.spool()).unwrap().modified().unwrap();
     let (before, _) = (written(), world.site.take_requests());
     poll(&mut daemon);
-    assert_eq!(world.site.take_requests(), ["GET /v2/assignment", "GET /repository/index"]);
+    assert_eq!(world.site.take_requests(), ["GET /v3/assignment", "GET /repository/index"]);
     assert_eq!(written(), before);
 
     world.scan().unwrap();

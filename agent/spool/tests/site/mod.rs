@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 use farrier_protocol::enforcement::EnforcementState;
-use farrier_protocol::state_message::{Compliance, Enforcement, StateBatch, StateMessage, StateReply, Text};
+use farrier_protocol::state_message::{
+    Compliance, Enforcement, ShadowResult, StateBatch, StateMessage, StateReply, Text, bounded,
+};
 use farrier_protocol::{ClientId, ComplianceState, DeploymentId, UpdateId};
 use farrier_spool::{Acknowledgement, Blob, JobKey, Recording, Spool, SpoolError};
 use std::collections::BTreeMap;
@@ -17,6 +19,8 @@ pub struct Site {
     last_serial: u64,
     pub states: BTreeMap<UpdateId, ComplianceState>,
     pub jobs: BTreeMap<JobKey, EnforcementState>,
+    /// How many updates were compared, by plugin.
+    pub shadows: BTreeMap<String, u8>,
 }
 
 impl Site {
@@ -45,6 +49,7 @@ impl Site {
             StateMessage::Reset => {
                 self.states.clear();
                 self.jobs.clear();
+                self.shadows.clear();
             }
             StateMessage::Compliance(Compliance { update, state: ComplianceState::NotRequired }) => {
                 self.states.remove(update);
@@ -53,7 +58,15 @@ impl Site {
             StateMessage::Enforcement(enforcement) => {
                 self.jobs.insert((enforcement.deployment, enforcement.update), enforcement.state);
             }
-            StateMessage::Inventory(_) | StateMessage::Finding(_) | StateMessage::Scan(_) | StateMessage::Facts(_) => {}
+            StateMessage::Shadow(result) if result.version.is_empty() => drop(self.shadows.remove(&*result.plugin)),
+            StateMessage::Shadow(result) => drop(self.shadows.insert(result.plugin.to_string(), result.compared as u8)),
+            StateMessage::Inventory(_)
+            | StateMessage::Finding(_)
+            | StateMessage::Scan(_)
+            | StateMessage::Facts(_)
+            | StateMessage::Abilities(_)
+            | StateMessage::Difference(_)
+            | StateMessage::FallBack(_) => {}
         }
     }
 }
@@ -68,12 +81,13 @@ impl Random {
     }
 }
 
-/// One thing a client does: scan, go on with installations, send some batches, or start a new stream.
+/// One thing a client does: scan, go on with installations, have a shadow scan, send some batches, or start a new stream.
 pub fn step(spool: &Spool, random: &mut Random, mut send: impl FnMut(&[u8]) -> StateReply) -> Result<(), SpoolError> {
-    match random.below(11) {
+    match random.below(12) {
         0..=4 => scan(spool, random),
         5..=7 => install(spool, random),
-        8 | 9 => {
+        8 => have_a_shadow_scan(spool, random),
+        9 | 10 => {
             let mut after = 0;
             for _ in 0..=random.below(3) {
                 let Some(batch) = spool.next_batch(after)? else { break };
@@ -129,10 +143,38 @@ fn install(spool: &Spool, random: &mut Random) -> Result<(), SpoolError> {
     spool.record(&recording, messages.iter().map(Vec::as_slice))
 }
 
+/// One plugin has another report, or none any more.
+fn have_a_shadow_scan(spool: &Spool, random: &mut Random) -> Result<(), SpoolError> {
+    let plugin = ["dpkg", "rpm", "file-set"][random.below(3) as usize].to_owned();
+    let compared = (random.below(4) > 0).then(|| random.below(256) as u8);
+    let said = shadow(&plugin, compared);
+    let shadows = [(plugin, compared.map(|compared| vec![compared; 200]))];
+    spool.record(&Recording { shadows: &shadows, ..Recording::default() }, [said.as_slice()])
+}
+
+fn shadow(plugin: &str, compared: Option<u8>) -> Vec<u8> {
+    let version = if compared.is_some() { "0.1.0" } else { "" };
+    let result = ShadowResult {
+        plugin: bounded(plugin),
+        version: bounded(version),
+        shadow_version: bounded(version),
+        scanned_at: 0,
+        compared: compared.unwrap_or_default().into(),
+        differing: 0,
+        error: Text::new(),
+    };
+    farrier_protocol::encode(&StateMessage::Shadow(Box::new(result))).unwrap()
+}
+
+fn reports(spool: &Spool) -> Result<BTreeMap<String, u8>, SpoolError> {
+    Ok(spool.shadows()?.into_iter().map(|(plugin, report)| (plugin, report[0])).collect())
+}
+
 fn restart(spool: &Spool, random: &mut Random) -> Result<(), SpoolError> {
     let states = recorded(spool)?.into_iter().map(|(update, state)| message(update, state));
     let jobs = journal(spool)?.into_iter().map(|(key, state)| enforcement(key, state));
-    let messages: Vec<_> = states.chain(jobs).collect();
+    let shadows = reports(spool)?.into_iter().map(|(plugin, compared)| shadow(&plugin, Some(compared)));
+    let messages: Vec<_> = states.chain(jobs).chain(shadows).collect();
     spool.restart_stream(random.below(u64::MAX), messages.iter().map(Vec::as_slice))
 }
 
@@ -165,7 +207,7 @@ fn recorded(spool: &Spool) -> Result<BTreeMap<UpdateId, ComplianceState>, SpoolE
 }
 
 /// Whatever happened: once the queued messages arrive, the site knows exactly what is recorded, of each job exactly what is
-/// in the journal, and no serial is missing.
+/// in the journal, of each shadow what was reported, and no serial is missing.
 pub fn assert_nothing_is_lost(spool: &Spool, site: &Site) {
     let mut site = site.clone();
     let stream = spool.stream().unwrap();
@@ -182,4 +224,5 @@ pub fn assert_nothing_is_lost(spool: &Spool, site: &Site) {
     let mut journal = journal(spool).unwrap();
     journal.retain(|_, state| *state != EnforcementState::Cancelled);
     assert_eq!(site.jobs, journal, "what is in the journal is what the site was told");
+    assert_eq!(site.shadows, reports(spool).unwrap(), "what is kept of shadows is what the site was told");
 }
