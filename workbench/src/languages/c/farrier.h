@@ -1,0 +1,65 @@
+// What an applicability plugin in C has to have, and what it can use.
+//
+// The C library is at hand as far as it needs no operating system: <string.h>, <stdlib.h>, snprintf. Memory that is asked for
+// stays until it is freed; the agent ends the plugin after every scan.
+#ifndef FARRIER_H
+#define FARRIER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// What a scan says of one software update on one client.
+typedef enum {
+  FARRIER_NOT_REQUIRED = 0,  // Nothing of it concerns this client.
+  FARRIER_INSTALLED = 1,     // It, or something newer, is installed.
+  FARRIER_REQUIRED = 2,      // It is applicable and missing.
+  FARRIER_UNKNOWN = 3,       // It cannot be told.
+} farrier_state;
+
+// Why an update has its state.
+typedef struct {
+  char subject[97];  // The thing on the client: `libssl3`.
+  char detail[193];  // The reason in words: `3.0.15 is older than 3.0.17`.
+} farrier_finding;
+
+// ---- What the plugin has to have.
+
+// The catalogs that concern this client; the last entry is NULL.
+extern const char *const plugin_scopes[];
+
+// Reads the facts that the rules need, once. If that cannot be done, say why with farrier_fail and return false: every
+// update is then unknown.
+bool plugin_open(void);
+
+// The state of the update of one rule. The rule ends in a zero byte that is not part of its length. What cannot be
+// understood is FARRIER_UNKNOWN, after farrier_fail.
+farrier_state plugin_evaluate(const char *rule, size_t length);
+
+// Why it has that state.
+void plugin_explain(const char *rule, size_t length, farrier_finding *finding);
+
+// ---- What it can use. What is not granted fails like what is not there, with another message.
+
+// A whole file, with a zero byte behind it; NULL if it cannot be read, then farrier_error says why. Free it.
+char *farrier_read(const char *path, size_t *length);
+
+// Whether there is such a file or folder.
+bool farrier_exists(const char *path);
+
+// SHA-256 of a file in lower-case hexadecimal; NULL if it cannot be read. Free it.
+char *farrier_digest(const char *path);
+
+// What the endpoint is: `id`, `version-id`, `machine`; NULL if that is not known. Free it.
+char *farrier_os(const char *name);
+
+// What went wrong last, in words.
+const char *farrier_error(void);
+
+// Says why something cannot be done; the words are for the administrator.
+void farrier_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+// Writes a line to the agent's log.
+void farrier_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

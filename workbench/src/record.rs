@@ -1,0 +1,485 @@
+//! `farrier plugin record` and `replay`: what a plugin saw of a real endpoint, seen again anywhere.
+//!
+//! A recording holds every host call with its answer, and what the plugin said. To replay it, a root is made of the
+//! answers: files with the bytes that were read, folders with the names that were listed. A plugin that was changed
+//! meanwhile may ask for something that was not recorded; that is named.
+
+use crate::calls::{Answer, Bytes, Call, Status};
+use crate::encode::SiteRules;
+use crate::project::Built;
+use crate::run::{Answers, Report, applicability, ask, report};
+use anyhow::{Context as _, Result, bail, ensure};
+use farrier_protocol::Digest;
+use farrier_runtime::Endpoint;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
+
+/// The version of the format.
+const FORMAT: u32 = 1;
+/// Bytes of a recording, at most.
+const MAX_RECORDING_BYTES: u64 = 256 << 20;
+/// Bytes of a file that is kept as a whole because its digest was asked for, at most.
+const MAX_WHOLE_BYTES: u64 = 4 << 20;
+/// Bytes that a replayed file may have.
+const MAX_REPLAYED_BYTES: u64 = 1 << 30;
+/// What links lead to in a replayed root.
+const LINKED: &str = ".farrier-replay";
+
+/// What a plugin saw and said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recording {
+    /// The version of the format.
+    pub format: u32,
+    /// The plugin: name, version and SHA-256 of the component.
+    pub plugin: Recorded,
+    /// What it said.
+    pub answers: Answers,
+    /// What it asked, in the order it did.
+    pub calls: Vec<Call>,
+    /// Whole files, because the plugin asked for their digest.
+    #[serde(default)]
+    pub whole: BTreeMap<String, Bytes>,
+}
+
+/// The plugin that was recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recorded {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of the component.
+    pub sha256: String,
+}
+
+/// Runs a plugin on a real root and keeps everything.
+///
+/// # Errors
+/// As [`run`](crate::run::run).
+pub fn record(component: &Built, root: &Path, rules: &[Value], site: &dyn SiteRules) -> Result<(Recording, Report)> {
+    let plugin = applicability(component)?;
+    let (answers, calls) = ask(&plugin, Endpoint::open(root)?, rules, site)?;
+    let manifest = plugin.manifest();
+    let recorded = Recorded {
+        name: manifest.name.clone(),
+        version: manifest.version.clone(),
+        sha256: Digest::of(&component.bytes).to_string(),
+    };
+    let whole = whole_files(root, &calls);
+    let shown = report(manifest, answers.clone(), &calls);
+    Ok((Recording { format: FORMAT, plugin: recorded, answers, calls, whole }, shown))
+}
+
+/// The files whose digest was asked for: no other content has it.
+fn whole_files(root: &Path, calls: &[Call]) -> BTreeMap<String, Bytes> {
+    let whole = |call: &Call| {
+        let Call::Digest { path, answer: Answer::Ok(digest) } = call else { return None };
+        let bytes = read_below(root, path)?;
+        (Digest::of(&bytes).to_string() == *digest).then(|| (path.clone(), Bytes(bytes)))
+    };
+    calls.iter().filter_map(whole).collect()
+}
+
+/// A file below the root that is not large, wherever its links lead, as long as that is below the root.
+fn read_below(root: &Path, path: &str) -> Option<Vec<u8>> {
+    let root = root.canonicalize().ok()?;
+    let file = root.join(path.trim_start_matches('/')).canonicalize().ok().filter(|file| file.starts_with(&root))?;
+    let metadata = fs::metadata(&file).ok()?;
+    if !metadata.is_file() || metadata.len() > MAX_WHOLE_BYTES { None } else { fs::read(file).ok() }
+}
+
+/// What a replay showed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Replay {
+    /// What the plugin says now.
+    #[serde(flatten)]
+    pub report: Report,
+    /// What it said when it was recorded and does not say now: what, then and now.
+    pub differences: Vec<Difference>,
+    /// What it asks now and did not ask then, or what is answered differently: the replay cannot know better.
+    pub unknown: Vec<String>,
+}
+
+/// A verdict that is another one now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Of what: `scopes`, or a rule.
+    pub what: String,
+    /// When it was recorded.
+    pub recorded: String,
+    /// Now.
+    pub now: String,
+}
+
+impl Replay {
+    /// Whether the plugin says what it said.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.differences.is_empty()
+    }
+}
+
+impl fmt::Display for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.report)?;
+        for line in &self.unknown {
+            write!(f, "\nnot recorded  {line}")?;
+        }
+        for Difference { what, recorded, now } in &self.differences {
+            write!(f, "\nDIFFERENT  {what}\n  recorded  {recorded}\n  now       {now}")?;
+        }
+        if self.is_same() { write!(f, "\nThe same as recorded.") } else { Ok(()) }
+    }
+}
+
+impl Recording {
+    /// Reads a recording.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none.
+    pub fn read(path: &Path) -> Result<Self> {
+        ensure!(path.exists(), "there is no recording {}: make one with `farrier plugin record`", path.display());
+        let read = || {
+            let length = fs::metadata(path)?.len();
+            ensure!(length <= MAX_RECORDING_BYTES, "it has {length} bytes, more than {MAX_RECORDING_BYTES}");
+            let recording: Self = serde_json::from_slice(&fs::read(path)?)?;
+            ensure!(recording.format == FORMAT, "its format is {}, and this farrier knows {FORMAT}", recording.format);
+            Ok(recording)
+        };
+        read().with_context(|| format!("{} is no recording of `farrier plugin record`", path.display()))
+    }
+
+    /// Writes it. It holds what was read of the endpoint, so only its owner reads it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self)?;
+        let write = || {
+            fs::write(path, text + "\n")?;
+            fs::set_permissions(path, Permissions::from_mode(0o600))
+        };
+        write().with_context(|| format!("writing {}", path.display()))
+    }
+
+    /// Runs a plugin on what was recorded.
+    ///
+    /// # Errors
+    /// When the recording cannot be played, or the plugin not be loaded; not when it says something else now.
+    pub fn replay(&self, component: &Built, site: &dyn SiteRules) -> Result<Replay> {
+        let plugin = applicability(component)?;
+        let root = ReplayedRoot::new(self)?;
+        let mut endpoint = Endpoint::open(root.folder.path())?.with_queries(self.queries());
+        if let Some(facts) =
+            self.calls.iter().find_map(|call| if let Call::Os { facts } = call { Some(facts) } else { None })
+        {
+            endpoint = endpoint.with_os(facts.clone());
+        }
+        let rules: Vec<Value> = self.answers.rules.iter().map(|answer| answer.rule.clone()).collect();
+        let (answers, calls) = ask(&plugin, endpoint, &rules, site)?;
+        let differences = differences(&self.answers, &answers);
+        let report = report(plugin.manifest(), answers, &calls);
+        Ok(Replay { report, differences, unknown: self.unknown(&calls) })
+    }
+
+    fn queries(&self) -> Vec<(String, String, String)> {
+        let query = |call: &Call| match call {
+            Call::Query { name, argument, answer: Answer::Ok(answer) } => {
+                Some((name.clone(), argument.clone(), answer.clone()))
+            }
+            _ => None,
+        };
+        self.calls.iter().filter_map(query).collect()
+    }
+
+    /// What was not asked when it was recorded, and what has another answer now.
+    fn unknown(&self, now: &[Call]) -> Vec<String> {
+        let mut known: BTreeMap<String, Vec<&Call>> = BTreeMap::new();
+        for call in &self.calls {
+            if let Some(question) = call.question() {
+                known.entry(question).or_default().push(call);
+            }
+        }
+        let mut unknown = Vec::new();
+        // Reads follow from what is opened, and where they begin and end is for the plugin to choose.
+        for call in now.iter().filter(|call| !matches!(call, Call::Read { .. })) {
+            let Some(question) = call.question() else { continue };
+            let line = match known.get(&question) {
+                None => format!("{question}: {}", call.answer()),
+                Some(then) if then.contains(&call) || is_no_difference(call, then) => continue,
+                Some(then) => {
+                    let then = then.first().map(|call| call.answer()).unwrap_or_default();
+                    format!("{question}: {}; when it was recorded: {then}", call.answer())
+                }
+            };
+            if !unknown.contains(&line) {
+                unknown.push(line);
+            }
+        }
+        unknown
+    }
+}
+
+/// Whether two answers differ only in what nobody goes by: the words of an error, or the size of a folder's or link's
+/// entry.
+fn is_no_difference(call: &Call, then: &[&Call]) -> bool {
+    let case = |error: &str| error.split(':').next().unwrap_or_default().to_owned();
+    let error_of = |call: &Call| match call {
+        Call::Open { answer: Answer::Error(error), .. }
+        | Call::List { answer: Answer::Error(error), .. }
+        | Call::Stat { answer: Answer::Error(error), .. }
+        | Call::Digest { answer: Answer::Error(error), .. }
+        | Call::Query { answer: Answer::Error(error), .. } => Some(case(error)),
+        _ => None,
+    };
+    let error = error_of(call);
+    error.is_some() && then.iter().any(|then| error_of(then) == error)
+}
+
+fn differences(then: &Answers, now: &Answers) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    let mut compare = |what: &str, recorded: String, now: String| {
+        if recorded != now {
+            differences.push(Difference { what: what.to_owned(), recorded, now });
+        }
+    };
+    let scopes = |answers: &Answers| match &answers.scopes_error {
+        None => answers.scopes.join(", "),
+        Some(error) => format!("error: {error}"),
+    };
+    compare("scopes", scopes(then), scopes(now));
+    let open = |answers: &Answers| answers.open_error.clone().unwrap_or_else(|| "no error".to_owned());
+    compare("open", open(then), open(now));
+    for (then, now) in then.rules.iter().zip(&now.rules) {
+        let said = |answer: &crate::run::RuleAnswer| {
+            let reasons = answer.findings.iter().cloned().chain(answer.error.clone());
+            [vec![answer.state.clone()], reasons.collect()].concat().join("\n            ")
+        };
+        compare(&format!("rule {}", then.rule), said(then), said(now));
+    }
+    differences
+}
+
+/// A root made of answers.
+struct ReplayedRoot {
+    folder: TempDir,
+}
+
+/// What is known of a path.
+#[derive(Default)]
+struct Known<'a> {
+    size: Option<u64>,
+    pieces: Vec<(u64, &'a [u8])>,
+    whole: Option<&'a [u8]>,
+    names: Option<&'a [String]>,
+    status: Option<&'a Status>,
+}
+
+impl ReplayedRoot {
+    fn new(recording: &Recording) -> Result<Self> {
+        let root = Self { folder: tempfile::tempdir().context("making a temporary folder")? };
+        let known = known(recording);
+        // Files and folders first, then what is only named in a listing, then modes: a folder may be closed by its own.
+        for (path, known) in &known {
+            root.put(path, known).with_context(|| format!("replaying `{path}`"))?;
+        }
+        for (path, known) in &known {
+            for name in known.names.unwrap_or_default() {
+                let place = root.at(&format!("{path}/{name}"))?;
+                if fs::symlink_metadata(&place).is_err() {
+                    File::create(&place).with_context(|| format!("replaying `{path}/{name}`"))?;
+                }
+            }
+        }
+        for (path, known) in known.iter().rev() {
+            if let Some(status) = known.status.filter(|status| status.kind != "link") {
+                root.set_status(path, status).with_context(|| format!("replaying `{path}`"))?;
+            }
+        }
+        Ok(root)
+    }
+
+    /// Where a path of the recording is: below the root, whatever it says.
+    fn at(&self, path: &str) -> Result<PathBuf> {
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        ensure!(!parts.contains(&"..") && !path.contains('\0'), "`{}` leads out of the root", path.escape_default());
+        Ok(self.folder.path().join(parts.join("/")))
+    }
+
+    fn put(&self, path: &str, known: &Known<'_>) -> Result<()> {
+        let place = self.at(path)?;
+        if let Some(above) = place.parent() {
+            fs::create_dir_all(above)?;
+        }
+        let kind = known.status.map_or("", |status| status.kind.as_str());
+        let is_folder = kind == "folder" || known.names.is_some();
+        let is_file = kind == "file" || known.size.is_some() || known.whole.is_some();
+        match (kind, is_folder, is_file) {
+            ("link", true, _) => {
+                let target = self.linked(path)?;
+                fs::create_dir_all(&target.0)?;
+                symlink(target.1, place)?;
+            }
+            ("link", false, true) => {
+                let target = self.linked(path)?;
+                write_pieces(&target.0, known)?;
+                symlink(target.1, place)?;
+            }
+            ("link", false, false) => symlink("/nowhere", place)?,
+            (_, true, _) => fs::create_dir_all(place)?,
+            (_, false, true) => write_pieces(&place, known)?,
+            // A device, a pipe, or nothing.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What a link leads to: where it is, and as the link says it.
+    fn linked(&self, path: &str) -> Result<(PathBuf, String)> {
+        let name = Digest::of(path.as_bytes()).to_string();
+        let folder = self.folder.path().join(LINKED);
+        fs::create_dir_all(&folder)?;
+        Ok((folder.join(&name), format!("/{LINKED}/{name}")))
+    }
+
+    fn set_status(&self, path: &str, status: &Status) -> Result<()> {
+        let place = self.at(path)?;
+        let Ok(metadata) = fs::symlink_metadata(&place) else { return Ok(()) };
+        if metadata.is_file() {
+            let file = File::options().write(true).open(&place)?;
+            if metadata.len() != status.size && status.size <= MAX_REPLAYED_BYTES {
+                file.set_len(status.size)?;
+            }
+        }
+        if !metadata.is_symlink() {
+            let seconds = u64::try_from(status.modified).unwrap_or(0);
+            File::open(&place)?.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))?;
+            fs::set_permissions(&place, Permissions::from_mode(status.mode & 0o7777))?;
+        }
+        Ok(())
+    }
+}
+
+fn known(recording: &Recording) -> BTreeMap<&str, Known<'_>> {
+    let mut all: BTreeMap<&str, Known<'_>> = BTreeMap::new();
+    for call in &recording.calls {
+        match call {
+            Call::Open { path, answer: Answer::Ok(size) } => all.entry(path).or_default().size = Some(*size),
+            Call::Read { path, offset, answer: Answer::Ok(Bytes(bytes)) } => {
+                all.entry(path).or_default().pieces.push((*offset, bytes));
+            }
+            Call::List { path, answer: Answer::Ok(names) } => all.entry(path).or_default().names = Some(names),
+            Call::Stat { path, answer: Answer::Ok(status) } => all.entry(path).or_default().status = Some(status),
+            _ => {}
+        }
+    }
+    for (path, Bytes(bytes)) in &recording.whole {
+        all.entry(path).or_default().whole = Some(bytes);
+    }
+    all
+}
+
+fn write_pieces(place: &Path, known: &Known<'_>) -> Result<()> {
+    let file = File::create(place)?;
+    if let Some(whole) = known.whole {
+        file.write_all_at(whole, 0)?;
+    }
+    for (offset, bytes) in &known.pieces {
+        ensure!(*offset <= MAX_REPLAYED_BYTES, "it was read from byte {offset} on, which is too far to be replayed");
+        file.write_all_at(bytes, *offset)?;
+    }
+    match known.size {
+        Some(size) if size > MAX_REPLAYED_BYTES => bail!("it has {size} bytes, which is too much to be replayed"),
+        Some(size) => Ok(file.set_len(size)?),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recording(calls: Vec<Call>) -> Recording {
+        let plugin = Recorded { name: "test".into(), version: "1.0.0".into(), sha256: String::new() };
+        let answers = Answers { scopes: vec![], scopes_error: None, open_error: None, rules: vec![] };
+        Recording { format: FORMAT, plugin, answers, calls, whole: BTreeMap::new() }
+    }
+
+    fn status(kind: &str, size: u64, mode: u32) -> Answer<Status> {
+        Answer::Ok(Status { kind: kind.to_owned(), size, mode, modified: 1_000_000_000 })
+    }
+
+    #[test]
+    fn a_root_is_made_of_the_answers() {
+        let path = |path: &str| path.to_owned();
+        let bytes = |text: &str| Answer::Ok(Bytes(text.as_bytes().to_vec()));
+        let root = ReplayedRoot::new(&recording(vec![
+            Call::List { path: path("/opt"), answer: Answer::Ok(vec![path("a"), path("b")]) },
+            Call::Open { path: path("/opt/a/VERSION"), answer: Answer::Ok(10) },
+            Call::Read { path: path("/opt/a/VERSION"), offset: 2, answer: bytes("xy") },
+            Call::Stat { path: path("/etc/os-release"), answer: status("link", 21, 0o777) },
+            Call::Open { path: path("/etc/os-release"), answer: Answer::Ok(3) },
+            Call::Read { path: path("/etc/os-release"), offset: 0, answer: bytes("ID=") },
+            Call::Stat { path: path("/sized"), answer: status("file", 7, 0o640) },
+            Call::Open { path: path("/gone"), answer: Answer::Error("not-found: /gone".to_owned()) },
+        ]))
+        .unwrap();
+        let at = |path: &str| root.at(path).unwrap();
+        assert_eq!(fs::read(at("/opt/a/VERSION")).unwrap(), b"\0\0xy\0\0\0\0\0\0");
+        assert!(at("/opt/b").is_file() && !at("/gone").exists());
+        assert!(fs::symlink_metadata(at("/etc/os-release")).unwrap().is_symlink());
+        let metadata = fs::metadata(at("/sized")).unwrap();
+        assert_eq!((metadata.len(), metadata.permissions().mode() & 0o777), (7, 0o640));
+        let seconds = metadata.modified().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        assert_eq!(seconds, 1_000_000_000);
+    }
+
+    #[test]
+    fn a_recording_leads_nowhere() {
+        for path in ["/../x", "/a/../../x", ".."] {
+            let calls = vec![Call::Open { path: path.to_owned(), answer: Answer::Ok(1) }];
+            assert!(ReplayedRoot::new(&recording(calls)).is_err(), "{path}");
+        }
+        let far = vec![
+            Call::Open { path: "/a".into(), answer: Answer::Ok(u64::MAX) },
+            Call::Read { path: "/a".into(), offset: u64::MAX, answer: Answer::Ok(Bytes(vec![1])) },
+        ];
+        assert!(ReplayedRoot::new(&recording(far)).is_err());
+    }
+
+    #[test]
+    fn a_recording_is_its_owners_and_of_this_format() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let written = recording(vec![Call::Os { facts: vec![("id".into(), "debian".into())] }]);
+        written.write(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(Recording::read(&path).unwrap(), written);
+        Recording { format: 2, ..written }.write(&path).unwrap();
+        let error = format!("{:#}", Recording::read(&path).unwrap_err());
+        assert!(error.contains("is no recording") && error.contains("its format is 2"), "{error}");
+    }
+
+    #[test]
+    fn what_was_not_recorded_is_named() {
+        let open = |path: &str, answer| Call::Open { path: path.to_owned(), answer };
+        let error = |text: &str| Answer::Error(text.to_owned());
+        let then = recording(vec![open("/a", Answer::Ok(1)), open("/gone", error("not-found: /gone: one"))]);
+        let same = [open("/a", Answer::Ok(1)), open("/gone", error("not-found: /gone: two"))];
+        assert_eq!(then.unknown(&same), [""; 0]);
+        let other = [open("/b", error("not-found: /b")), open("/a", Answer::Ok(2))];
+        assert_eq!(
+            then.unknown(&other),
+            ["open /b: error: not-found: /b", "open /a: 2 bytes; when it was recorded: 1 bytes"]
+        );
+    }
+}

@@ -1,0 +1,237 @@
+//! `farrier plugin run`: an applicability plugin looks at a real root, and everything it looks at is shown.
+
+use crate::calls::{Call, Fact, Recorder, facts};
+use crate::encode::{SiteRules, chunk, encode, json_of};
+use crate::host::{self, Engine, Loaded, Loader, quietly};
+use crate::project::Built;
+use crate::table::state_name;
+use anyhow::{Context as _, Result, bail, ensure};
+use farrier_protocol::ComplianceState;
+use farrier_runtime::{Endpoint, Manifest, Plugin, Scan};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What a plugin said of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answers {
+    /// The scopes.
+    pub scopes: Vec<String>,
+    /// Why it could not tell them, if it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes_error: Option<String>,
+    /// Why it could not look at the endpoint at all, if it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_error: Option<String>,
+    /// The rules in the order they were given.
+    pub rules: Vec<RuleAnswer>,
+}
+
+/// What it said of one rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleAnswer {
+    /// The rule, as it is written.
+    pub rule: Value,
+    /// The state: `Required`, `Installed`, `NotRequired` or `Unknown`.
+    pub state: String,
+    /// Why: `subject: detail`.
+    pub findings: Vec<String>,
+    /// Why it could not be told, if it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A plugin and what it said.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The plugin and its version.
+    pub plugin: String,
+    /// What it said.
+    #[serde(flatten)]
+    pub answers: Answers,
+    /// Everything it looked at.
+    pub facts: Vec<Fact>,
+    /// What it logged.
+    pub log: Vec<String>,
+}
+
+impl fmt::Display for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.scopes_error {
+            Some(error) => write!(f, "scopes  error: {error}")?,
+            None if self.scopes.is_empty() => {
+                write!(f, "scopes  none: no catalog of this plugin concerns this endpoint")?;
+            }
+            None => write!(f, "scopes  {}", self.scopes.join(", "))?,
+        }
+        if let Some(error) = &self.open_error {
+            write!(f, "\nopen    error: {error}")?;
+        }
+        for RuleAnswer { rule, state, findings, error } in &self.rules {
+            write!(f, "\nrule    {rule}\n        {state}")?;
+            findings.iter().try_for_each(|finding| write!(f, "\n          {finding}"))?;
+            error.as_ref().map_or(Ok(()), |error| write!(f, "\n          error: {error}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "plugin  {}\n{}\nfacts", self.plugin, self.answers)?;
+        if self.facts.is_empty() {
+            write!(f, "   none")?;
+        }
+        self.facts.iter().try_for_each(|fact| write!(f, "\n  {fact}"))?;
+        self.log.iter().try_for_each(|line| write!(f, "\nlog     {line}"))
+    }
+}
+
+/// Runs an applicability plugin against a root, with everything its manifest asks for.
+///
+/// # Errors
+/// When it cannot be loaded, or a rule not be encoded; not when the plugin fails.
+pub fn run(component: &Built, root: &Path, rules: &[Value], site: &dyn SiteRules) -> Result<Report> {
+    let plugin = applicability(component)?;
+    let endpoint = Endpoint::open(root)?;
+    let (answers, calls) = ask(&plugin, endpoint, rules, site)?;
+    Ok(report(plugin.manifest(), answers, &calls))
+}
+
+pub(crate) fn report(manifest: &Manifest, answers: Answers, calls: &[Call]) -> Report {
+    let said = |call: &Call| matches!(call, Call::Log { .. }).then(|| call.answer());
+    Report {
+        plugin: format!("{} {}", manifest.name, manifest.version),
+        answers,
+        facts: facts(calls),
+        log: calls.iter().filter_map(said).collect(),
+    }
+}
+
+/// An applicability plugin, loaded as agents do.
+pub(crate) fn applicability(component: &Built) -> Result<Plugin> {
+    let loaded = quietly(|| Loader::new()?.load(&component.bytes, Engine::Cranelift));
+    match loaded.with_context(|| format!("loading {}", component.path.display()))? {
+        Loaded::Applicability(plugin) => Ok(plugin),
+        Loaded::Installer(_) => bail!(
+            "{} is an installer, and this is for applicability plugins: an installer would change the \
+             endpoint; try it with `farrier plugin test`",
+            component.path.display()
+        ),
+    }
+}
+
+/// Puts all questions to a plugin, and keeps every host call.
+pub(crate) fn ask(
+    plugin: &Plugin,
+    endpoint: Endpoint,
+    rules: &[Value],
+    site: &dyn SiteRules,
+) -> Result<(Answers, Vec<Call>)> {
+    let encoded = |rule| encode(plugin.manifest(), rule, site).with_context(|| format!("the rule {rule}"));
+    let encoded = rules.iter().map(encoded).collect::<Result<Vec<_>>>()?;
+    let recorder = Arc::new(Recorder::default());
+    let observer: Arc<dyn farrier_runtime::Observer> = Arc::<Recorder>::clone(&recorder);
+    let endpoint = endpoint.observed(observer);
+    let mut scan = host::scan(plugin, &endpoint, None)?;
+    let answers = quietly(|| {
+        let (scopes, scopes_error) = match scan.scopes() {
+            Ok(scopes) => (scopes, None),
+            Err(error) => (Vec::new(), Some(error.to_string())),
+        };
+        let open_error = scan.evaluate(&[], 0).err().map(|error| error.to_string());
+        let rules = rules.iter().zip(&encoded).map(|(rule, bytes)| answer(&mut scan, rule, bytes));
+        Ok::<_, anyhow::Error>(Answers { scopes, scopes_error, open_error, rules: rules.collect::<Result<_>>()? })
+    })?;
+    drop(scan);
+    let (calls, is_cut_off) = recorder.take();
+    ensure!(!is_cut_off, "the plugin read more than can be kept: 64 MiB");
+    Ok((answers, calls))
+}
+
+fn answer(scan: &mut Scan, rule: &Value, bytes: &[u8]) -> Result<RuleAnswer> {
+    let state = scan.evaluate(&chunk(bytes, 1)?, 1);
+    let explained = scan.explain(bytes);
+    let shown = |finding: &farrier_runtime::Finding| format!("{}: {}", finding.subject, finding.detail);
+    let findings = explained.as_ref().map(|findings| findings.iter().map(shown).collect()).unwrap_or_default();
+    let name = state.as_ref().ok().and_then(|states| states.first().copied()).map_or("Unknown", state_name);
+    let unknown = name == state_name(ComplianceState::Unknown);
+    let error = state.err().or_else(|| explained.err().filter(|_| unknown)).map(|error| error.to_string());
+    Ok(RuleAnswer { rule: rule.clone(), state: name.to_owned(), findings, error })
+}
+
+/// A rule of the command line: JSON, or where the plugin's rules are no JSON, the text itself.
+#[must_use]
+pub fn rule_of_argument(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+/// The rules of a file: a JSON list, or one rule a line.
+///
+/// # Errors
+/// When it cannot be read or has none.
+pub fn rules_of_file(path: &Path) -> Result<Vec<Value>> {
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let rules = match serde_json::from_str(&text) {
+        Ok(Value::Array(rules)) => rules,
+        _ => text.lines().map(str::trim).filter(|line| !line.is_empty()).map(rule_of_argument).collect(),
+    };
+    ensure!(!rules.is_empty(), "{} has no rule: write a JSON list, or one rule a line", path.display());
+    Ok(rules)
+}
+
+/// The rule of a policy file.
+///
+/// # Errors
+/// When it cannot be read or has none.
+pub fn rule_of_policy(path: &Path) -> Result<Value> {
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let policy: toml::Table = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+    let rule = policy.get("applicability").and_then(|applicability| applicability.get("rule"));
+    let rule = rule.with_context(|| format!("{} has no `rule` below [applicability]", path.display()))?;
+    json_of(rule).with_context(|| format!("in {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn rules_come_from_a_file_in_two_shapes_and_from_a_policy() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let list = write("a.json", "[{\"a\": 1},\n \"b\"]");
+        let lines = write("b.txt", "{\"a\": 1}\n\neditor 2.0\n");
+        assert_eq!(rules_of_file(&list).unwrap(), [json!({ "a": 1 }), json!("b")]);
+        assert_eq!(rules_of_file(&lines).unwrap(), [json!({ "a": 1 }), json!("editor 2.0")]);
+        assert!(rules_of_file(&write("c", "\n")).is_err());
+        let policy = write("policy.toml", "[applicability]\nrule = { packages = [{ name = 'a' }] }");
+        assert_eq!(rule_of_policy(&policy).unwrap(), json!({ "packages": [{ "name": "a" }] }));
+        let error = rule_of_policy(&write("none.toml", "name = 'x'")).unwrap_err().to_string();
+        assert!(error.contains("has no `rule` below [applicability]"), "{error}");
+    }
+
+    #[test]
+    fn answers_read_like_a_report() {
+        let rule = RuleAnswer {
+            rule: json!({ "a": 1 }),
+            state: "Unknown".to_owned(),
+            findings: vec![],
+            error: Some("evaluate: it panicked".to_owned()),
+        };
+        let answers =
+            Answers { scopes: vec!["a/any".to_owned()], scopes_error: None, open_error: None, rules: vec![rule] };
+        let text = answers.to_string();
+        assert_eq!(text, "scopes  a/any\nrule    {\"a\":1}\n        Unknown\n          error: evaluate: it panicked");
+    }
+}
