@@ -39,6 +39,7 @@ async fn main() -> anyhow::Result<()> {
         if size.clients <= MOST_DEPLOYED {
             fleet::deployments::deploy(&database, now()).await?;
         }
+        fleet::plugins::plant(&database, "Canaries", now()).await?;
         println!("Made a fleet in {:.1} s.", started.elapsed().as_secs_f64());
     }
     let signals = Signals::default();

@@ -348,6 +348,9 @@ impl SuiteConfig {
         if name.is_empty() || !name.chars().all(safe) || name.len() > 64 {
             return Err(format!("suite name {name:?}: write up to 64 letters, digits and any of - _ . + ~"));
         }
+        if name == crate::authored::SUITE {
+            return Err(format!("suite {name}: policies have this name; give the suite another `name`"));
+        }
         if !names.insert(name) {
             return Err(format!("two suites are named {name:?}: give each its own `name`"));
         }

@@ -9,6 +9,7 @@
 #![warn(missing_docs)]
 
 pub mod architecture;
+pub mod authored;
 pub mod cli;
 pub mod collections;
 pub mod config;
@@ -19,6 +20,7 @@ pub mod deployment;
 pub mod distribution_point;
 pub mod identity;
 pub mod management_point;
+pub mod plugins;
 pub mod publish;
 pub mod repository;
 pub mod serve;

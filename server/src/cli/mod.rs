@@ -6,6 +6,8 @@ mod collection;
 mod deployment;
 mod group;
 mod init;
+mod plugin;
+mod policy;
 mod rule;
 mod serve;
 mod status;
@@ -64,6 +66,12 @@ enum Command {
     /// Manage deployments.
     #[command(subcommand)]
     Deployment(deployment::Command),
+    /// Write plugins, and roll them out.
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+    /// Manage software updates of your own: policy files.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Manage automatic deployment rules.
     #[command(subcommand)]
     Rule(rule::Command),
@@ -99,6 +107,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Window(command) => window::run(&Config::load(&cli.config)?, command).await,
         Command::Group(command) => group::run(&Config::load(&cli.config)?, command).await,
         Command::Deployment(command) => deployment::run(&Config::load(&cli.config)?, command).await,
+        Command::Plugin(command) => plugin::run(&cli.config, command).await,
+        Command::Policy(command) => policy::run(&cli.config, command).await,
         Command::Rule(command) => rule::run(&Config::load(&cli.config)?, command).await,
         Command::Template(command) => template::run(&Config::load(&cli.config)?, command).await,
         Command::Status(options) => status::run(&Config::load(&cli.config)?, &options).await,

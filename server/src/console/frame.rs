@@ -13,18 +13,20 @@ pub(super) enum Section {
     Clients,
     Collections,
     Deployments,
+    Plugins,
     Synchronization,
     None,
 }
 
 impl Section {
     /// The navigation: section, address, label.
-    pub(super) const ALL: [(Self, &'static str, &'static str); 6] = [
+    pub(super) const ALL: [(Self, &'static str, &'static str); 7] = [
         (Self::Overview, "/", "Overview"),
         (Self::Updates, "/updates", "Updates"),
         (Self::Clients, "/clients", "Clients"),
         (Self::Collections, "/collections", "Collections"),
         (Self::Deployments, "/deployments", "Deployments"),
+        (Self::Plugins, "/plugins", "Plugins"),
         (Self::Synchronization, "/synchronization", "Synchronization"),
     ];
 }

@@ -1,9 +1,9 @@
 //! The console: pages for administrators, and the same as JSON below `/api`.
 //!
 //! It reads the database and never talks to an agent. Whatever it changes, it changes through the application functions
-//! that the command line calls too ([`crate::deployment`], [`crate::collections`], [`crate::windows`]). Every page and every
-//! form works without JavaScript. There is no sign-in yet: it is served on loopback only and answers only to loopback's names
-//! ([`guard`]).
+//! that the command line calls too ([`crate::deployment`], [`crate::collections`], [`crate::windows`],
+//! [`crate::plugins`]). Every page and every form works without JavaScript. There is no sign-in yet: it is served on
+//! loopback only and answers only to loopback's names ([`guard`]).
 
 mod api;
 mod assets;
@@ -18,6 +18,7 @@ mod frame;
 mod guard;
 mod overview;
 mod parameters;
+mod plugins;
 mod problem;
 mod rules;
 mod spans;
@@ -29,6 +30,7 @@ mod wizard;
 
 use crate::database::Database;
 use crate::deployment::Deployments;
+use crate::plugins::Plugins;
 use crate::signals::Signals;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -108,6 +110,10 @@ fn pages() -> Router<State> {
         .route("/deployment-rules/new", get(rules::edit::create_page).post(rules::edit::create))
         .route("/deployment-rules/{id}", get(rules::edit::edit_page).post(rules::edit::change))
         .route("/deployment-rules/{id}/{action}", post(rules::list::act))
+        .route("/plugins", get(plugins::list::page))
+        .route("/plugins/{name}", get(plugins::detail::page))
+        .route("/plugins/{name}/differences", get(plugins::differences::page))
+        .route("/plugins/{name}/{action}", post(plugins::actions::act))
         .route("/synchronization", get(synchronization::page))
         .route("/synchronization/status", get(synchronization::status))
         .route("/synchronization/run", post(synchronization::run))
@@ -135,6 +141,17 @@ fn api() -> Router<State> {
         .route("/api/deployments/{id}/clients/{client}", get(deployments::detail::client_api))
         .route("/api/deployments/{id}/{action}", post(deployments::actions::act_api))
         .route("/api/deployment-rules", get(rules::list::api))
+        .route(
+            "/api/plugins",
+            get(plugins::api::list).post(plugins::api::push).layer(DefaultBodyLimit::max(plugins::api::MAX_PUSH_BYTES)),
+        )
+        .route("/api/plugins/{name}", get(plugins::api::detail))
+        .route("/api/plugins/{name}/differences", get(plugins::api::differences))
+        .route("/api/plugins/{name}/clients", get(plugins::api::clients))
+        .route("/api/plugins/{name}/approval", get(plugins::api::approval))
+        .route("/api/plugins/{name}/{action}", post(plugins::api::act))
+        .route("/api/plugin-publishers", get(plugins::api::publishers).post(plugins::api::add_publisher))
+        .route("/api/plugin-publishers/{name}", delete(plugins::api::remove_publisher))
         .route("/api/synchronization", get(synchronization::api))
 }
 
@@ -148,6 +165,10 @@ struct State {
 impl State {
     fn database(&self) -> &Database {
         &self.console.database
+    }
+
+    fn plugins(&self) -> Plugins {
+        Plugins::new(self.console.database.clone(), self.console.signals.clone())
     }
 
     fn deployments(&self) -> Deployments {

@@ -5,6 +5,7 @@ use super::frame::{Frame, Section, html};
 use crate::collections::CollectionError;
 use crate::database::DefinitionError;
 use crate::deployment::DeploymentError;
+use crate::plugins::PluginError;
 use crate::windows::WindowError;
 use askama::Template;
 use axum::Json;
@@ -99,6 +100,13 @@ fn refusal(error: &anyhow::Error) -> Option<Problem> {
             WindowError::Database(_) => return None,
             WindowError::Unknown(_) | WindowError::UnknownCollection(_) => Refusal::Unknown,
             _ => Refusal::Invalid,
+        }
+    } else if let Some(error) = error.downcast_ref::<PluginError>() {
+        match error {
+            PluginError::Database(_) => return None,
+            PluginError::Unknown(_) => Refusal::Unknown,
+            PluginError::Refused(_) => Refusal::Conflict,
+            PluginError::Invalid(_) => Refusal::Invalid,
         }
     } else {
         return None;

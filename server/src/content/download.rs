@@ -4,7 +4,7 @@ use super::ContentStore;
 use crate::config::SuiteConfig;
 use crate::database::{ContentSourceRow, Database, now};
 use crate::upstream::{Expected, Source};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use farrier_protocol::{Digest, UnixTime};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -93,6 +93,9 @@ async fn fetch(
     mirrors: &HashMap<String, String>,
     content: &ContentSourceRow,
 ) -> anyhow::Result<()> {
+    if content.suite == crate::authored::SUITE {
+        bail!("a policy brought it, and no upstream has it: `farrier policy import` brings it again");
+    }
     let source = Source::open(mirrors.get(&content.suite).unwrap_or(&content.mirror))?;
     let expected = Expected { size: content.size, sha256: content.digest };
     let file = source.download(&content.file, expected, |_| {}).await?;

@@ -19,7 +19,7 @@ use crate::database::{Database, DeployedPackage, now};
 use anyhow::Context as _;
 use demand::Deployed;
 use download::Downloads;
-use farrier_protocol::UnixTime;
+use farrier_protocol::{Digest, UnixTime};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -145,13 +145,7 @@ impl Mirroring {
     /// # Errors
     /// When the database or the store fails.
     pub async fn remove_what_nobody_deploys(&self, now: UnixTime) -> anyhow::Result<usize> {
-        let deployed = Deployed::of(&self.database).await?;
-        let before = now.saturating_sub(KEEP_SECONDS);
-        let unneeded = self
-            .database
-            .unneeded_contents(&deployed.groups, &deployed.rolling_back, before)
-            .await
-            .context("reading what nobody deploys")?;
+        let unneeded = unneeded(&self.database, now.saturating_sub(KEEP_SECONDS)).await?;
         for digest in &unneeded {
             // In this order: what is forgotten is surely gone.
             self.store.remove(digest).await?;
@@ -162,4 +156,14 @@ impl Mirroring {
         }
         Ok(unneeded.len())
     }
+}
+
+/// What nobody deploys (any more), of what has not changed since `before`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn unneeded(database: &Database, before: UnixTime) -> anyhow::Result<Vec<Digest>> {
+    let deployed = Deployed::of(database).await?;
+    let unneeded = database.unneeded_contents(&deployed.groups, &deployed.rolling_back, before);
+    unneeded.await.context("reading what nobody deploys")
 }

@@ -1,6 +1,7 @@
 //! Opening the database and bringing its tables up to date.
 
 use super::Publication;
+use crate::plugins::rollout::RollOut;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
 use sqlx::{AnyConnection, AnyPool, Connection as _, Executor};
@@ -53,6 +54,9 @@ pub enum DatabaseError {
     },
 }
 
+/// A roll-out with the version of the assignments it is of.
+pub(super) type VersionedRollOut = (u64, Arc<RollOut>);
+
 /// The site database: a pool of connections, cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Database {
@@ -60,6 +64,8 @@ pub struct Database {
     engine: Engine,
     /// The publication that was read last.
     pub(super) publication: Arc<Mutex<Option<Arc<Publication>>>>,
+    /// Which plugins are for whom, as of a version of the assignments.
+    pub(super) roll_out: Arc<Mutex<Option<VersionedRollOut>>>,
 }
 
 impl Database {
@@ -78,7 +84,7 @@ impl Database {
             Engine::Postgres => &POSTGRES_MIGRATIONS,
         };
         migrations.run(&pool).await.map_err(|source| DatabaseError::Migrate { url: shown, source })?;
-        Ok(Self { pool, engine, publication: Arc::default() })
+        Ok(Self { pool, engine, publication: Arc::default(), roll_out: Arc::default() })
     }
 
     /// Opens the SQLite database in this file.

@@ -161,7 +161,8 @@ impl Database {
         Ok(rows.into_iter().collect())
     }
 
-    /// The updates that a rule may select, of these suites (all, if none is named), by name.
+    /// The updates that a rule may select, of these suites (all, if none is named), by name. Not those that can only be
+    /// observed.
     ///
     /// # Errors
     /// When the database fails.
@@ -175,7 +176,8 @@ impl Database {
              s.name AS suite, COALESCE(c.required, 0) AS required FROM software_updates u JOIN suites s ON s.id = \
              u.suite_id LEFT JOIN (SELECT software_update_id, COUNT(*) AS required FROM compliance_states WHERE state \
              = 2 GROUP BY software_update_id) c ON c.software_update_id = u.id \
-             WHERE u.expired_at IS NULL AND u.superseded_by IS NULL{named} ORDER BY u.name"
+             WHERE u.expired_at IS NULL AND u.superseded_by IS NULL AND NOT EXISTS (SELECT 1 FROM authored_updates a \
+             WHERE a.software_update_id = u.id AND a.installer IS NULL){named} ORDER BY u.name"
         );
         let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
         let query = suites.iter().fold(query, |query, suite| query.bind(suite.clone()));

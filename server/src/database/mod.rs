@@ -5,6 +5,7 @@
 //! `Arc<str>` is bound (the driver of SQLite panics), and a long list travels as rows of `VALUES` that [`rows`] writes.
 
 mod assignment_version;
+mod authored;
 mod clients;
 mod collections;
 mod connect;
@@ -12,6 +13,7 @@ mod contents;
 mod deployment_rules;
 mod deployment_templates;
 mod deployments;
+mod plugins;
 mod publications;
 mod rows;
 mod states;
@@ -25,6 +27,8 @@ pub mod views;
 mod windows;
 
 pub use assignment_version::AssignmentVersion;
+pub use authored::{AuthoredContent, AuthoredRow, AuthoredRule, AuthoredUpdate, AuthoredWrite};
+pub use clients::{AbilityGroup, ClientAbilities};
 pub use collections::{
     ALL_CLIENTS, ClientFacts, CollectionDefinition, CollectionId, DefinitionError, EvaluationInput, Membership,
     StoredCollection, Which, Written,
@@ -34,8 +38,12 @@ pub use contents::{Content, ContentFigures, ContentSourceRow, ContentState, Depl
 pub use deployment_rules::{DeploymentRule, RuleCandidate};
 pub use deployment_templates::DeploymentTemplate;
 pub use deployments::{
-    ClientDeployment, ContentNeed, DeploymentHead, DeploymentRecord, GroupOfRecord, PublishableDeployment,
-    PublishableFile, PublishableUpdate, RuleOfRecord, RuleRun, StatusChange,
+    AuthoredPart, ClientDeployment, ContentNeed, DeploymentHead, DeploymentRecord, GroupOfRecord,
+    PublishableDeployment, PublishableFile, PublishableUpdate, RuleOfRecord, RuleRun, StatusChange,
+};
+pub use plugins::{
+    CollectionAssignment, GrantDecision, NewVersion, PluginChange, Publisher, RegisteredPlugin, RegisteredVersion,
+    Trial, TrialFigures, compare_versions,
 };
 pub use publications::{
     CatalogPackage, CatalogUpdate, Publication, PublishedContent, PublishedDeployments, PublishedPolicy,

@@ -28,11 +28,10 @@ pub struct Publication {
     pub deployments: PublishedDeployments,
 }
 
-/// What every client of the site is assigned.
+/// What clients of the site are assigned.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedContent {
-    /// The plugins, as many as an assignment holds.
-    // On the heap, as below: so many of their size would be too much for a thread's stack.
+    /// The versions of applicability plugins among the targets; which of them a client gets is decided when it asks.
     pub plugins: Vec<AssignedPlugin>,
     /// The catalogs, as many as an assignment holds.
     pub catalogs: Vec<AssignedCatalog>,
@@ -41,7 +40,7 @@ pub struct PublishedContent {
 /// The installer plugins and the policies.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedDeployments {
-    /// The installer plugins, as many as an assignment holds.
+    /// The versions of installer plugins among the targets that deployments need, the most needed plugin first.
     pub installers: Vec<AssignedInstaller>,
     /// The policies, by deployment.
     pub policies: Vec<PublishedPolicy>,
@@ -56,6 +55,14 @@ pub struct PublishedPolicy {
     pub target: Name,
     /// The digest of the policy.
     pub digest: Digest,
+}
+
+impl PublishedContent {
+    /// Whether a Farrier made it that knew no versions of plugins: nothing is assigned of it any more.
+    #[must_use]
+    pub fn is_without_versions(&self) -> bool {
+        self.plugins.iter().any(|plugin| plugin.target.matches('/').count() < 2)
+    }
 }
 
 impl PublishedDeployments {

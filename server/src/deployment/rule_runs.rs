@@ -135,7 +135,7 @@ impl Deployments {
     }
 
     async fn check_filter(&self, filter: &RuleFilter) -> Result<(), DeploymentError> {
-        let suites: Vec<String> = self.database.suites().await?.into_iter().map(|suite| suite.name).collect();
+        let suites = self.database.suite_names().await?;
         match filter.problems(&suites) {
             problems if problems.is_empty() => Ok(()),
             problems => Err(DeploymentError::Invalid(problems)),

@@ -1,64 +1,133 @@
-//! `GET /v2/assignment`: what this client is to do. `GET /v1/assignment`: the same for agents that cannot install.
+//! `GET /v3/assignment`: what this client is to do. `GET /v2/assignment` and `GET /v1/assignment`: as much of it as
+//! older agents can read.
 
 use super::client::Client;
 use super::{ManagementPoint, Refusal};
 use crate::config::ManagementPointConfig;
-use crate::database::{AssignmentVersion, ClientDeployment, Publication, PublishedDeployments, now};
+use crate::database::{AssignmentVersion, ClientAbilities, ClientDeployment, Publication, PublishedDeployments, now};
+use crate::plugins::rollout::{OneClient, RollOut};
 use crate::windows;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use farrier_protocol::assignment::{
-    Assessment, AssignedDeployment, Assignment, MAX_CATALOGS, MAX_DEPLOYMENTS, MAX_INSTALLERS, MAX_PLUGINS, Schedule,
-    Standing, Windows,
+    Assessment, AssignedDeployment, Assignment, MAX_CATALOGS, MAX_DEPLOYMENTS, Schedule, Standing,
 };
 use farrier_protocol::deployment::policy_target;
 use farrier_protocol::{ClientId, Digest};
 use serde::Serialize;
 use std::sync::Arc;
 
+/// Plugins that agents take which ask for less than the whole assignment.
+const OLD_MAX_PLUGINS: usize = 8;
+
 pub(super) async fn assignment(
     State(state): State<ManagementPoint>,
-    Client(client): Client,
+    Client(client, abilities): Client,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let database = &state.database;
-    let version = database.assignment_version().await?;
-    let deployments = database.assigned_deployments(client).await?;
-    let windows = windows::for_client(database, client, now()).await?;
-    let publication = current(&state).await?;
-    let assessment = assessment(client, &publication, version, &state.config);
-    answer(&*whole(assessment, &publication.deployments, &deployments, windows), &headers)
+    let Asked { mut assignment, publication } = asked(&state, client, &abilities).await?;
+    let deployments = state.database.assigned_deployments(client).await?;
+    assign_deployments(&mut assignment, &publication.deployments, &deployments);
+    assignment.windows = windows::for_client(&state.database, client, now()).await?;
+    answer(&*assignment, &headers)
 }
 
-/// The whole assignment: on the heap, because it is too large to pass through the stack several times.
-fn whole(
-    assessment: Assessment,
-    published: &PublishedDeployments,
-    deployments: &[ClientDeployment],
-    windows: Windows,
-) -> Box<Assignment> {
-    let mut assignment = Box::new(Assignment::from(assessment));
-    assignment.installers.extend(published.installers.iter().take(MAX_INSTALLERS).cloned());
-    let assigned = deployments.iter().filter_map(|of_client| assigned(of_client, published));
-    assignment.deployments.extend(assigned.take(MAX_DEPLOYMENTS));
-    assignment.windows = windows;
-    assignment
+/// The first four fields of an assignment. An agent that asks for them cannot read the policies of today, so it has no
+/// deployment.
+pub(super) async fn without_deployments(
+    State(state): State<ManagementPoint>,
+    Client(client, abilities): Client,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let Asked { mut assignment, .. } = asked(&state, client, &abilities).await?;
+    let windows = windows::for_client(&state.database, client, now()).await?;
+    shorten(&mut assignment.assessment);
+    answer(&(&assignment.assessment, &assignment.installers, &assignment.deployments, windows), &headers)
 }
 
 pub(super) async fn assessment_only(
     State(state): State<ManagementPoint>,
-    Client(client): Client,
+    Client(client, abilities): Client,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let publication = current(&state).await?;
-    let version = state.database.assignment_version().await?;
-    answer(&assessment(client, &publication, version, &state.config), &headers)
+    let Asked { mut assignment, .. } = asked(&state, client, &abilities).await?;
+    shorten(&mut assignment.assessment);
+    answer(&assignment.assessment, &headers)
+}
+
+/// What a client gets, without deployments and windows.
+struct Asked {
+    // On the heap, because it is too large to pass through the stack several times.
+    assignment: Box<Assignment>,
+    publication: Arc<Publication>,
+}
+
+async fn asked(state: &ManagementPoint, client: ClientId, abilities: &ClientAbilities) -> Result<Asked, Refusal> {
+    let database = &state.database;
+    let publication = current(state).await?;
+    let version = database.assignment_version().await?;
+    let roll_out = database.plugin_roll_out(version.version).await?;
+    let member_of = database.memberships_among(client, roll_out.collections()).await?;
+    let one = OneClient { abilities, member_of: &member_of };
+    let mut assignment = Box::new(Assignment::from(assessment(client, &publication, version, &state.config)));
+    assign_plugins(&mut assignment, &publication, &roll_out, &one);
+    Ok(Asked { assignment, publication })
+}
+
+/// The plugins that some catalog needs, with the catalogs, and the installers that some deployment needs. A plugin of
+/// which the client can run no version is left out with its catalogs, which it could not evaluate.
+fn assign_plugins(assignment: &mut Assignment, publication: &Publication, roll_out: &RollOut, client: &OneClient<'_>) {
+    let (content, deployments) = (&publication.content, &publication.deployments);
+    let scans = |digest: &Digest| content.plugins.iter().any(|plugin| plugin.digest == *digest);
+    let mut seen: Vec<&str> = Vec::new();
+    for name in content.catalogs.iter().map(|catalog| catalog.plugin.as_str()) {
+        if seen.contains(&name) {
+            continue;
+        }
+        seen.push(name);
+        let Some(choice) = roll_out.scanning(name, client, scans) else { continue };
+        // Whatever does not fit is left out.
+        if assignment.assessment.plugins.push(choice.counts.clone()).is_err() {
+            break;
+        }
+        // Cannot overflow, like that of the installers: there are at most as many as plugins.
+        assignment.fallbacks.extend(choice.fallback.cloned().map(Box::new));
+        if let Some(shadow) = choice.shadow {
+            let _ = assignment.shadows.push(Box::new(shadow.clone()));
+        }
+    }
+    let Assessment { plugins, catalogs, .. } = &mut assignment.assessment;
+    let is_assigned = |name: &str| plugins.iter().any(|plugin| plugin.name == name);
+    let usable = content.catalogs.iter().filter(|catalog| is_assigned(&catalog.plugin));
+    catalogs.extend(usable.take(MAX_CATALOGS).cloned());
+
+    let installs = |digest: &Digest| deployments.installers.iter().any(|installer| installer.digest == *digest);
+    let mut seen: Vec<&str> = Vec::new();
+    for name in deployments.installers.iter().map(|installer| installer.name.as_str()) {
+        if seen.contains(&name) {
+            continue;
+        }
+        seen.push(name);
+        let Some(choice) = roll_out.installing(name, client, installs) else { continue };
+        if assignment.installers.push(choice.counts.clone()).is_err() {
+            break;
+        }
+        assignment.installer_fallbacks.extend(choice.fallback.cloned().map(Box::new));
+    }
+}
+
+/// Leaves as many plugins as older agents take, and their catalogs.
+fn shorten(assessment: &mut Assessment) {
+    assessment.plugins.truncate(OLD_MAX_PLUGINS);
+    let Assessment { plugins, catalogs, .. } = assessment;
+    catalogs.retain(|catalog| plugins.iter().any(|plugin| plugin.name == catalog.plugin));
 }
 
 async fn current(state: &ManagementPoint) -> Result<Arc<Publication>, Refusal> {
-    state.database.current_publication().await?.ok_or(Refusal::Client(
+    let publication = state.database.current_publication().await?;
+    publication.filter(|publication| !publication.content.is_without_versions()).ok_or(Refusal::Client(
         StatusCode::SERVICE_UNAVAILABLE,
         "The site has published nothing yet: it is starting. Try again in a minute.",
     ))
@@ -87,9 +156,14 @@ fn assessment(
         version: publication.version.max(version.version),
         issued_at: publication.published_at.max(version.changed_at),
         schedule: Schedule { poll_seconds: seconds(config.poll_every), scan_seconds: seconds(config.scan_every) },
-        plugins: publication.content.plugins.iter().take(MAX_PLUGINS).cloned().collect(),
-        catalogs: publication.content.catalogs.iter().take(MAX_CATALOGS).cloned().collect(),
+        plugins: heapless::Vec::new(),
+        catalogs: heapless::Vec::new(),
     }
+}
+
+fn assign_deployments(assignment: &mut Assignment, published: &PublishedDeployments, deployments: &[ClientDeployment]) {
+    let assigned = deployments.iter().filter_map(|of_client| assigned(of_client, published));
+    assignment.deployments.extend(assigned.take(MAX_DEPLOYMENTS));
 }
 
 /// A deployment that is not published yet is not assigned yet; of a cancelled one nobody needs the policy.
@@ -106,8 +180,13 @@ fn assigned(of_client: &ClientDeployment, published: &PublishedDeployments) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database::PublishedPolicy;
+    use crate::database::{ALL_CLIENTS, CollectionAssignment, PublishedContent, PublishedPolicy, RegisteredPlugin};
+    use crate::plugins::fixture::plugin as plugin_with;
+    use crate::plugins::rollout::{assigned_installer, assigned_plugin};
     use farrier_protocol::DeploymentId;
+    use farrier_protocol::assignment::{AssignedCatalog, AssignedPlugin};
+    use farrier_runtime::World;
+    use std::collections::HashSet;
 
     const PUBLISHED: DeploymentId = DeploymentId([1; 16]);
     const CANCELLED: DeploymentId = DeploymentId([2; 16]);
@@ -134,12 +213,17 @@ mod tests {
         }
     }
 
+    fn whole(deployments: &[ClientDeployment]) -> Box<Assignment> {
+        let mut assignment = Box::new(Assignment::from(assessment()));
+        assign_deployments(&mut assignment, &published(), deployments);
+        assignment
+    }
+
     #[test]
     fn what_is_not_published_yet_is_not_assigned_yet() {
         let open = Standing::Open { since: 4 };
-        let deployments =
-            [of_client(PUBLISHED, open), of_client(CANCELLED, Standing::Cancelled), of_client(WAITING, open)];
-        let assignment = whole(assessment(), &published(), &deployments, Windows::default());
+        let assignment =
+            whole(&[of_client(PUBLISHED, open), of_client(CANCELLED, Standing::Cancelled), of_client(WAITING, open)]);
         let assigned: Vec<_> =
             assignment.deployments.iter().map(|assigned| (assigned.deployment, assigned.standing)).collect();
         assert_eq!(assigned, [(PUBLISHED, open), (CANCELLED, Standing::Cancelled)]);
@@ -150,10 +234,104 @@ mod tests {
 
     #[test]
     fn the_most_that_can_be_assigned_fits_the_wire() {
-        let deployments = vec![of_client(CANCELLED, Standing::Cancelled); MAX_DEPLOYMENTS + 9];
-        let assignment = whole(assessment(), &published(), &deployments, Windows::default());
+        let assignment = whole(&vec![of_client(CANCELLED, Standing::Cancelled); MAX_DEPLOYMENTS + 9]);
         assert_eq!(assignment.deployments.len(), MAX_DEPLOYMENTS);
         let bytes = farrier_protocol::encode(&*assignment).unwrap();
         assert_eq!(farrier_protocol::decode::<Assignment>(&bytes).unwrap(), *assignment);
+    }
+
+    fn plugin(number: usize) -> AssignedPlugin {
+        AssignedPlugin {
+            name: format!("plugin-{number}").as_str().try_into().unwrap(),
+            version: "1.0.0".try_into().unwrap(),
+            target: format!("plugins/plugin-{number}/1.0.0").as_str().try_into().unwrap(),
+            digest: Digest::of(&[0]),
+            read: heapless::Vec::new(),
+        }
+    }
+
+    fn catalog(plugin: usize) -> AssignedCatalog {
+        AssignedCatalog {
+            plugin: format!("plugin-{plugin}").as_str().try_into().unwrap(),
+            scope: "any".try_into().unwrap(),
+            target: format!("catalogs/{plugin}").as_str().try_into().unwrap(),
+            digest: Digest::of(&[1]),
+        }
+    }
+
+    #[test]
+    fn older_agents_get_no_more_plugins_than_they_take_and_no_catalog_without_its_plugin() {
+        let mut assessment = assessment();
+        assessment.plugins.extend((0..10).map(plugin));
+        assessment.catalogs.extend((0..10).rev().map(catalog));
+        shorten(&mut assessment);
+        assert_eq!(assessment.plugins.len(), 8);
+        let catalogs: Vec<_> = assessment.catalogs.iter().map(|catalog| catalog.plugin.as_str()).collect();
+        assert_eq!(catalogs[0], "plugin-7");
+        assert_eq!(catalogs.len(), 8);
+    }
+
+    /// A roll-out of ten applicability plugins and an installer, and a publication of everything but the first catalog.
+    fn site() -> (RollOut, Publication) {
+        let mut plugins: Vec<_> = (0..10)
+            .map(|number| registered(&format!("plugin-{number}"), World::Applicability))
+            .chain([registered("installer", World::Installer), registered("other-installer", World::Installer)])
+            .collect();
+        plugins[3].shadow = Some(CollectionAssignment {
+            version: 3,
+            collection: ALL_CLIENTS,
+            collection_name: String::new(),
+            assigned_at: 1,
+        });
+        let scanning = plugins.iter().filter(|plugin| plugin.world == World::Applicability);
+        let installer = &plugins[10];
+        let content = PublishedContent {
+            plugins: scanning
+                .flat_map(|plugin| plugin.versions.iter().filter_map(|version| assigned_plugin(plugin, version)))
+                .collect(),
+            catalogs: (1..10).chain([20]).map(catalog).collect(),
+        };
+        let installers = installer.versions.iter().filter_map(|version| assigned_installer(installer, version));
+        let deployments = PublishedDeployments { installers: installers.collect(), policies: Vec::new() };
+        let publication =
+            Publication { version: 9, published_at: 8, expires_at: 99, signed_index: Vec::new(), content, deployments };
+        (RollOut::of(&plugins), publication)
+    }
+
+    fn registered(name: &str, world: World) -> RegisteredPlugin {
+        let mut plugin = plugin_with(name, world, &["1.0.0", "1.1.0", "1.2.0"]);
+        (plugin.current, plugin.previous) = (Some(2), Some(1));
+        plugin
+    }
+
+    #[test]
+    fn a_client_is_assigned_what_catalogs_and_deployments_need_with_shadows_and_fallbacks() {
+        let (roll_out, publication) = site();
+        let (abilities, member_of) = (ClientAbilities::default(), HashSet::new());
+        let client = OneClient { abilities: &abilities, member_of: &member_of };
+        let mut assignment = Box::new(Assignment::from(assessment()));
+        assign_plugins(&mut assignment, &publication, &roll_out, &client);
+        let Assessment { plugins, catalogs, .. } = &assignment.assessment;
+        let names: Vec<_> = plugins.iter().map(|plugin| plugin.name.as_str()).collect();
+        assert_eq!(names, (1..10).map(|number| format!("plugin-{number}")).collect::<Vec<_>>());
+        assert!(plugins.iter().all(|plugin| plugin.version == "1.1.0"));
+        assert_eq!(catalogs.len(), 9, "the catalog whose plugin nobody has is left out");
+        assert_eq!(assignment.fallbacks.len(), 9);
+        assert!(assignment.fallbacks.iter().all(|plugin| plugin.version == "1.0.0"));
+        let shadows: Vec<_> = assignment.shadows.iter().map(|plugin| (&*plugin.name, &*plugin.version)).collect();
+        assert_eq!(shadows, [("plugin-3", "1.2.0")]);
+        let installers = assignment.installers.iter().map(|installer| (&*installer.name, &*installer.version));
+        assert_eq!(installers.collect::<Vec<_>>(), [("installer", "1.1.0")], "nothing deployed needs the other one");
+        assert_eq!(assignment.installer_fallbacks[0].version, "1.0.0");
+        let bytes = farrier_protocol::encode(&*assignment).unwrap();
+        assert_eq!(farrier_protocol::decode::<Assignment>(&bytes).unwrap(), *assignment);
+    }
+
+    #[test]
+    fn a_publication_without_versions_is_not_assigned() {
+        let (_, mut publication) = site();
+        assert!(!publication.content.is_without_versions());
+        publication.content.plugins[0].target = "plugins/dpkg".try_into().unwrap();
+        assert!(publication.content.is_without_versions());
     }
 }

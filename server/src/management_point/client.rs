@@ -1,7 +1,7 @@
 //! Who is asking: the client id in the verified certificate of the connection.
 
 use super::{ManagementPoint, Refusal};
-use crate::database::now;
+use crate::database::{ClientAbilities, now};
 use crate::tls::PeerCertificate;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
@@ -10,8 +10,8 @@ use farrier_protocol::ClientId;
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// An enrolled client; extracting it notes the contact.
-pub(super) struct Client(pub ClientId);
+/// An enrolled client, and what it can run; extracting it notes the contact.
+pub(super) struct Client(pub ClientId, pub ClientAbilities);
 
 impl FromRequestParts<ManagementPoint> for Client {
     type Rejection = Refusal;
@@ -22,13 +22,11 @@ impl FromRequestParts<ManagementPoint> for Client {
             StatusCode::UNAUTHORIZED,
             "A client certificate of this site is needed: enrol with `farrier-agent enroll TOKEN`.",
         ))?;
-        if !state.database.touch_client(client, now()).await? {
-            return Err(Refusal::Client(
-                StatusCode::FORBIDDEN,
-                "This client is not (or no longer) known to the site: enrol it again with a new token.",
-            ));
-        }
-        Ok(Self(client))
+        let abilities = state.database.touch_client(client, now()).await?.ok_or(Refusal::Client(
+            StatusCode::FORBIDDEN,
+            "This client is not (or no longer) known to the site: enrol it again with a new token.",
+        ))?;
+        Ok(Self(client, abilities))
     }
 }
 

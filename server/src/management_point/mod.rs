@@ -45,6 +45,7 @@ pub fn router(management_point: ManagementPoint) -> Router {
     Router::new()
         .route(paths::ENROLL, post(enrollment::enroll).layer(DefaultBodyLimit::max(MAX_ENROLLMENT_BYTES)))
         .route(paths::ASSIGNMENT, get(assignment::assignment))
+        .route(paths::ASSIGNMENT_2, get(assignment::without_deployments))
         .route(paths::ASSESSMENT, get(assignment::assessment_only))
         .route(paths::STATE_MESSAGES, post(state_messages::commit).layer(DefaultBodyLimit::max(MAX_BATCH_BYTES)))
         .with_state(management_point)

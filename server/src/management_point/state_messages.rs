@@ -8,7 +8,7 @@ use farrier_protocol::state_message::StateBatch;
 
 pub(super) async fn commit(
     State(state): State<ManagementPoint>,
-    Client(client): Client,
+    Client(client, _): Client,
     body: Bytes,
 ) -> Result<Vec<u8>, Refusal> {
     let batch: Box<StateBatch> = farrier_protocol::decode(&body).map_err(|_| Refusal::MALFORMED)?;

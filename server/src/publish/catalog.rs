@@ -36,7 +36,7 @@ pub(super) fn of_suite(
 }
 
 /// A stored catalog.
-struct StoredCatalog {
+pub(super) struct StoredCatalog {
     digest: Digest,
     length: u64,
 }
@@ -80,6 +80,11 @@ fn build(
             }
         }
     }
+    store(repository, chunks)
+}
+
+/// Stores what is left of the chunks, and the catalog of them.
+pub(super) fn store(repository: &RepositoryFolder, chunks: ChunkWriter<'_>) -> anyhow::Result<StoredCatalog> {
     let chunks = chunks.finish()?;
     if chunks.len() > MAX_CHUNKS {
         return Err(anyhow!("it has {} chunks, more than {MAX_CHUNKS}", chunks.len()));
@@ -91,13 +96,25 @@ fn build(
 /// The catalog as a target, and as what clients are assigned.
 fn name(suite: &Suite, architecture: &str, catalog: &StoredCatalog) -> anyhow::Result<(Target, AssignedCatalog)> {
     let target = format!("{TARGETS}{}/{architecture}", suite.name);
-    let assigned = AssignedCatalog {
-        plugin: bounded(PLUGIN)?,
-        scope: bounded(&format!("{}/{}/{architecture}", suite.distribution, suite.release))?,
-        target: bounded(&target)?,
-        digest: catalog.digest,
-    };
-    Ok((Target { name: target, digest: catalog.digest, length: catalog.length }, assigned))
+    catalog.assigned(target, PLUGIN, &format!("{}/{}/{architecture}", suite.distribution, suite.release))
+}
+
+impl StoredCatalog {
+    /// The catalog as this target, and as what clients are assigned.
+    pub(super) fn assigned(
+        &self,
+        target: String,
+        plugin: &str,
+        scope: &str,
+    ) -> anyhow::Result<(Target, AssignedCatalog)> {
+        let assigned = AssignedCatalog {
+            plugin: bounded(plugin)?,
+            scope: bounded(scope)?,
+            target: bounded(&target)?,
+            digest: self.digest,
+        };
+        Ok((Target { name: target, digest: self.digest, length: self.length }, assigned))
+    }
 }
 
 fn bounded<const N: usize>(text: &str) -> anyhow::Result<heapless::String<N>> {

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use farrier_protocol::deployment::ContentEntry;
 
 /// What every architecture takes.
-const ALL: &str = "all";
+pub(super) const ALL: &str = "all";
 
 /// The mirrors of one scope, each once. A mirror that clients cannot reach has its place, and no address.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ pub(super) fn entries(
     let mut entries = Vec::new();
     for file in update.files.iter().filter(concerns) {
         entries.push(ContentEntry {
-            label: label(file),
+            label: label(update, file),
             digest: file.sha256,
             length: u64::try_from(file.size).context("a package has a negative size")?,
             mirror: mirrors.place(&update.mirror)?,
@@ -52,8 +52,12 @@ pub(super) fn entries(
     Ok(entries)
 }
 
-/// What the installer plugin knows a package by: the name of its file as an archive writes it, a colon escaped.
-fn label(file: &PublishableFile) -> String {
+/// What the installer plugin knows a file by: what its author calls it; a package by the name of its file as an archive
+/// writes it, a colon escaped.
+fn label(update: &PublishableUpdate, file: &PublishableFile) -> String {
+    if update.authored.is_some() {
+        return file.name.clone();
+    }
     format!("{}_{}_{}.deb", file.name, file.version.replace(':', "%3a"), file.architecture)
 }
 
@@ -64,6 +68,21 @@ mod tests {
 
     #[test]
     fn a_label_is_the_name_that_apt_gives_the_file() {
+        let update = PublishableUpdate {
+            id: farrier_protocol::UpdateId([0; 16]),
+            name: "bookworm/bind9/1".into(),
+            source: "bind9".into(),
+            version: "1".into(),
+            summary: String::new(),
+            priority: 0,
+            max_run_seconds: None,
+            distribution: "debian".into(),
+            release: "bookworm".into(),
+            architectures: "amd64".into(),
+            mirror: String::new(),
+            authored: None,
+            files: Vec::new(),
+        };
         let file = PublishableFile {
             name: "bind9".into(),
             architecture: "amd64".into(),
@@ -72,7 +91,7 @@ mod tests {
             size: 1,
             sha256: Digest([0; 32]),
         };
-        assert_eq!(label(&file), "bind9_1%3a9.18.33-1~deb12u2_amd64.deb");
+        assert_eq!(label(&update, &file), "bind9_1%3a9.18.33-1~deb12u2_amd64.deb");
     }
 
     #[test]

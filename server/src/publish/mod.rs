@@ -1,10 +1,11 @@
 //! Publishing: the software updates of the database as a signed repository that any cache may serve.
 //!
 //! Every suite becomes a catalog per architecture ([`catalog`]), cut into content-addressed chunks ([`chunks`]);
-//! plugins and the policies of deployments are targets beside them ([`plugins`], [`policies`]). Publishing takes no
-//! input and is idempotent: it makes the repository what the database says, and signs a new index only when that
-//! differs from the current one or the current one grows old.
+//! versions of plugins and the policies of deployments are targets beside them ([`plugins`], [`policies`]). Publishing
+//! takes no input and is idempotent: it makes the repository what the database says, and signs a new index only when
+//! that differs from the current one or the current one grows old.
 
+mod authored;
 mod catalog;
 mod chunks;
 mod contents;
@@ -15,15 +16,15 @@ use crate::database::{
     CatalogUpdate, Database, Follow, Publication, PublishableDeployment, PublishedContent, PublishedDeployments,
     PublishedPolicy, Suite, now,
 };
+pub use crate::plugins::components as components_in_box;
 use crate::repository::RepositoryFolder;
 use crate::signals::Signals;
 use anyhow::{Context as _, anyhow, ensure};
-use farrier_protocol::assignment::{MAX_CATALOGS, MAX_INSTALLERS, MAX_PLUGINS};
+use farrier_protocol::assignment::MAX_CATALOGS;
 use farrier_protocol::catalog::Catalog;
 use farrier_protocol::deployment::{DeploymentPolicy, POLICIES};
 use farrier_protocol::{DeploymentId, Digest};
 use farrier_trust::{Index, Repository, RepositoryKey, Target};
-use plugins::Assigned;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,13 +42,14 @@ const RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Publishes whenever content changed, for ever.
 ///
 /// # Errors
-/// When a plugin of this program is damaged.
+/// Never: what fails is tried again.
 pub async fn run(
     database: Database,
     repository: RepositoryFolder,
     key: RepositoryKey,
     signals: Signals,
 ) -> anyhow::Result<()> {
+    register_plugins(&database).await;
     let publisher = Publisher { database, repository, key };
     loop {
         let pause = match publisher.publish().await {
@@ -61,6 +63,14 @@ pub async fn run(
             () = signals.content_changed.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }
+    }
+}
+
+/// Makes the plugins in the box known, once a process: what other processes of the site brought is not undone.
+async fn register_plugins(database: &Database) {
+    while let Err(error) = crate::plugins::register(database, now()).await {
+        tracing::error!(error = format!("{error:#}"), "The plugins in the box are registered again later");
+        tokio::time::sleep(RETRY_AFTER).await;
     }
 }
 
@@ -163,25 +173,13 @@ impl Publisher {
         let mut targets = Vec::new();
         let mut content = PublishedContent::default();
         let mut deployments = PublishedDeployments::default();
-        for plugin in plugins::in_box() {
-            let (target, assigned) = plugin.publish(&self.repository)?;
-            targets.push(target);
-            let fits = match assigned {
-                Assigned::Applicability(plugin) => {
-                    content.plugins.push(*plugin);
-                    content.plugins.len() <= MAX_PLUGINS
-                }
-                Assigned::Installer(installer) => {
-                    deployments.installers.push(*installer);
-                    deployments.installers.len() <= MAX_INSTALLERS
-                }
-            };
-            ensure!(fits, "there are more plugins than a client can be assigned");
-        }
+        let (database, repository) = (&self.database, &self.repository);
+        plugins::publish(database, repository, &mut targets, &mut content, &mut deployments).await?;
         let suites = self.database.suites().await.context("reading the suites")?;
         for suite in suites.iter().filter(|suite| suite.imported.is_some()) {
             self.publish_suite(suite, &suites, &mut targets, &mut content).await?;
         }
+        authored::publish(&self.database, &self.repository, &mut targets, &mut content).await?;
         for deployment in self.database.publishable_deployments().await.context("reading the deployments")? {
             self.publish_deployment(deployment, current, &mut targets, &mut deployments).await?;
         }

@@ -1,90 +1,67 @@
-//! The plugins that come with Farrier.
+//! The plugins among the targets: every version that some client may need, `plugins/{name}/{version}`.
 
+use crate::database::{Database, PublishedContent, PublishedDeployments, RegisteredPlugin, RegisteredVersion};
+use crate::plugins::rollout::{assigned_installer, assigned_plugin, target};
 use crate::repository::RepositoryFolder;
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, ensure};
 use farrier_protocol::Digest;
-use farrier_protocol::assignment::{AssignedInstaller, AssignedPlugin};
-use farrier_runtime::{Manifest, World};
+use farrier_runtime::World;
 use farrier_trust::Target;
 
-/// A built component.
-pub(super) struct Plugin(&'static [u8]);
+/// What installs the updates of upstreams.
+const USUAL_INSTALLER: &str = "dpkg-installer";
 
-/// A plugin as clients are assigned it.
-pub(super) enum Assigned {
-    /// It scans.
-    Applicability(Box<AssignedPlugin>),
-    /// It installs.
-    Installer(Box<AssignedInstaller>),
-}
-
-/// The plugins in the box: what `cargo plugins` built.
-pub(super) fn in_box() -> [Plugin; 2] {
-    [
-        Plugin(include_bytes!("../../../plugins/dist/dpkg.wasm")),
-        Plugin(include_bytes!("../../../plugins/dist/dpkg-installer.wasm")),
-    ]
-}
-
-impl Plugin {
-    /// Stores the component and returns it as a target, and as what clients are assigned.
-    ///
-    /// A plugin that comes with Farrier is approved with everything its manifest asks for.
-    pub(super) fn publish(&self, repository: &RepositoryFolder) -> anyhow::Result<(Target, Assigned)> {
-        let manifest = Manifest::read(self.0).context("a plugin in the box is damaged")?;
-        let digest = repository.put(self.0).context("a plugin cannot be stored")?;
-        let target = format!("plugins/{}", manifest.name);
-        let assigned = assigned(&manifest, &target, digest)?.ok_or_else(|| {
-            anyhow!("the manifest of plugin {} has more or longer entries than a client takes", manifest.name)
-        })?;
-        Ok((Target { name: target, digest, length: self.0.len() as u64 }, assigned))
-    }
-}
-
-fn assigned(manifest: &Manifest, target: &str, digest: Digest) -> anyhow::Result<Option<Assigned>> {
-    match World::ALL.into_iter().find(|world| world.as_str() == manifest.world) {
-        Some(World::Applicability) => {
-            Ok(applicability(manifest, target, digest).map(|plugin| Assigned::Applicability(Box::new(plugin))))
-        }
-        Some(World::Installer) => {
-            Ok(installer(manifest, target, digest).map(|installer| Assigned::Installer(Box::new(installer))))
-        }
-        None => {
-            Err(anyhow!("plugin {} is for the world {}, which this site does not know", manifest.name, manifest.world))
+/// Stores the versions in use and names them, as targets and as what clients are assigned.
+pub(super) async fn publish(
+    database: &Database,
+    repository: &RepositoryFolder,
+    targets: &mut Vec<Target>,
+    content: &mut PublishedContent,
+    deployments: &mut PublishedDeployments,
+) -> anyhow::Result<()> {
+    let plugins = database.registered_plugins().await.context("reading the plugins")?;
+    for plugin in &plugins {
+        for version in plugin.in_use() {
+            let stored = store(database, repository, plugin, version).await;
+            stored.with_context(|| format!("plugin {} {} cannot be stored", plugin.name, version.version))?;
+            targets.push(Target {
+                name: target(&plugin.name, &version.version),
+                digest: version.digest,
+                length: u64::try_from(version.component_bytes)?,
+            });
+            match plugin.world {
+                World::Applicability => content.plugins.extend(assigned_plugin(plugin, version)),
+                World::Installer => deployments.installers.extend(assigned_installer(plugin, version)),
+            }
         }
     }
+    // Clients are told only of installers that some deployment needs, the most needed first.
+    let needed = database.needed_installers(USUAL_INSTALLER).await.context("reading what is deployed")?;
+    let place = |name: &str| needed.iter().position(|known| known == name);
+    deployments.installers.retain(|installer| place(&installer.name).is_some());
+    deployments.installers.sort_by_key(|installer| place(&installer.name));
+    Ok(())
 }
 
-fn applicability(manifest: &Manifest, target: &str, digest: Digest) -> Option<AssignedPlugin> {
-    Some(AssignedPlugin {
-        name: bounded(&manifest.name)?,
-        version: bounded(&manifest.version)?,
-        target: bounded(target)?,
-        digest,
-        read: all(&manifest.read)?,
-    })
-}
-
-fn installer(manifest: &Manifest, target: &str, digest: Digest) -> Option<AssignedInstaller> {
-    Some(AssignedInstaller {
-        name: bounded(&manifest.name)?,
-        version: bounded(&manifest.version)?,
-        target: bounded(target)?,
-        digest,
-        read: all(&manifest.read)?,
-        write: all(&manifest.write)?,
-        run: all(&manifest.run)?,
-    })
-}
-
-fn bounded<const N: usize>(text: &str) -> Option<heapless::String<N>> {
-    heapless::String::try_from(text).ok()
-}
-
-fn all<const N: usize, const M: usize>(grants: &[String]) -> Option<heapless::Vec<heapless::String<N>, M>> {
-    let mut all = heapless::Vec::new();
-    for grant in grants {
-        all.push(bounded(grant)?).ok()?;
+/// Stores a component, if it is not there.
+async fn store(
+    database: &Database,
+    repository: &RepositoryFolder,
+    plugin: &RegisteredPlugin,
+    version: &RegisteredVersion,
+) -> anyhow::Result<()> {
+    let stored = tokio::fs::read(repository.path(&version.digest)).await;
+    if stored.is_ok_and(|component| Digest::of(&component) == version.digest) {
+        return Ok(());
     }
-    Some(all)
+    let component = database.plugin_component(version.row).await?.context("it is gone from the site database")?;
+    let (repository, digest) = (repository.clone(), version.digest);
+    ensure!(
+        Digest::of(&component) == digest,
+        "it is damaged in the site database: push {} {} again",
+        plugin.name,
+        version.version
+    );
+    tokio::task::spawn_blocking(move || repository.put(&component)).await??;
+    Ok(())
 }

@@ -1,8 +1,8 @@
 //! Deployments as signed targets: a policy each, and what it deploys per scope beside it.
 //!
 //! A policy says nothing of how its phases stand, so that it changes only when what is deployed does. The updates of
-//! all suites of one release go into one blob for each architecture, which is addressed by its digest like a catalog's
-//! chunks.
+//! all suites of one release go into one blob for each architecture, those of policies' authors into one for each
+//! applicability plugin, scope and installer; it is addressed by its digest like a catalog's chunks.
 
 use super::contents::{Mirrors, entries};
 use crate::database::{PublishableDeployment, PublishableUpdate, PublishedPolicy};
@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 /// The plugin that names the scopes of Debian's clients.
 const PLUGIN: &str = "dpkg";
 /// The plugin that installs there.
-const INSTALLER: &str = "dpkg-installer";
+pub(super) const INSTALLER: &str = "dpkg-installer";
 /// Fixed, like the compressor's version in Cargo.lock: equal updates have to become equal bytes.
 const COMPRESSION_LEVEL: i32 = 12;
 /// Earlier updates of a source package that are named for rolling back, the newest: a client has one of the last few.
@@ -40,13 +40,12 @@ pub(super) fn publish(
         "it deploys {count} updates, more than {MAX_DEPLOYED_UPDATES}: take some out of its update group"
     );
     let mut scopes = Vec::new();
-    for scope in scopes_of(updates) {
+    for scope in scopes_of(updates)? {
         if let Some(scope) = scope.store(repository, &deployment.settings, updates, previous)? {
             scopes.push(scope);
         }
     }
-    let has_upstream = updates.iter().any(|update| super::contents::upstream(&update.mirror).is_some());
-    let policy = policy(deployment, has_upstream, scopes);
+    let policy = policy(deployment, sources(&deployment.settings, updates), scopes);
     let bytes = farrier_protocol::encode(&policy)?;
     ensure!(bytes.len() <= MAX_POLICY_BYTES, "its policy has {} bytes, more than {MAX_POLICY_BYTES}", bytes.len());
     let digest = repository.put(&bytes).context("its policy cannot be stored")?;
@@ -56,13 +55,24 @@ pub(super) fn publish(
     Ok((Target { name, digest, length: bytes.len() as u64 }, published))
 }
 
-fn policy(deployment: &PublishableDeployment, has_upstream: bool, scopes: Vec<DeployedScope>) -> DeploymentPolicy {
-    let PublishableDeployment { id, name, settings, created_at, .. } = deployment;
+/// Where clients get the content. What an administrator imported is nowhere but here.
+fn sources(settings: &DeploymentSettings, updates: &[PublishableUpdate]) -> Vec<ContentSource> {
+    let has_upstream = updates.iter().any(|update| super::contents::upstream(&update.mirror).is_some());
+    let has_authored = updates.iter().any(|update| update.authored.is_some() && !update.files.is_empty());
     let mut sources = settings.sources.clone();
     sources.retain(|source| has_upstream || *source != ContentSource::Upstream);
-    if sources.is_empty() {
+    if sources.is_empty() || (has_authored && !sources.contains(&ContentSource::DistributionPoint)) {
         sources.push(ContentSource::DistributionPoint);
     }
+    sources
+}
+
+fn policy(
+    deployment: &PublishableDeployment,
+    sources: Vec<ContentSource>,
+    scopes: Vec<DeployedScope>,
+) -> DeploymentPolicy {
+    let PublishableDeployment { id, name, settings, created_at, .. } = deployment;
     let phase = |phase: &crate::deployment::settings::PhaseSettings| Phase {
         name: phase.name.clone(),
         members: phase.members_on_the_wire(),
@@ -93,29 +103,58 @@ fn policy(deployment: &PublishableDeployment, has_upstream: bool, scopes: Vec<De
     }
 }
 
-/// The clients that some of the updates are for.
+/// The clients that some of the updates are for, and what installs them there.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Scope<'a> {
-    distribution: &'a str,
-    release: &'a str,
-    architecture: &'a str,
+struct Scope {
+    plugin: String,
+    name: String,
+    installer: String,
 }
 
-fn scopes_of(updates: &[PublishableUpdate]) -> BTreeSet<Scope<'_>> {
+fn scopes_of(updates: &[PublishableUpdate]) -> anyhow::Result<BTreeSet<Scope>> {
     let mut scopes = BTreeSet::new();
     for update in updates {
-        for architecture in update.architectures.split_whitespace() {
-            scopes.insert(Scope { distribution: &update.distribution, release: &update.release, architecture });
+        match &update.authored {
+            None => scopes.extend(update.architectures.split_whitespace().map(|architecture| Scope {
+                plugin: PLUGIN.to_owned(),
+                name: format!("{}/{}/{architecture}", update.distribution, update.release),
+                installer: INSTALLER.to_owned(),
+            })),
+            Some(authored) => {
+                let installer = authored.installer.as_ref().with_context(|| {
+                    format!(
+                        "{} can only be observed: take it out of the update group, or import a version of its policy \
+                         with [installation]",
+                        update.name
+                    )
+                })?;
+                scopes.extend(authored.scopes.iter().map(|name| Scope {
+                    plugin: authored.plugin.clone(),
+                    name: name.clone(),
+                    installer: installer.clone(),
+                }));
+            }
         }
     }
-    scopes
+    Ok(scopes)
 }
 
-impl Scope<'_> {
-    fn has(&self, update: &PublishableUpdate) -> bool {
-        update.distribution == self.distribution
-            && update.release == self.release
-            && update.architectures.split_whitespace().any(|architecture| architecture == self.architecture)
+impl Scope {
+    /// The architecture of the update's files for these clients; none if it is not for them.
+    fn architecture_of<'a>(&'a self, update: &PublishableUpdate) -> Option<&'a str> {
+        match &update.authored {
+            None => {
+                let is_ours = self.plugin == PLUGIN && self.installer == INSTALLER;
+                let release = self.name.strip_prefix(&*update.distribution)?.strip_prefix('/')?;
+                let architecture = release.strip_prefix(&*update.release)?.strip_prefix('/')?;
+                let has = update.architectures.split_whitespace().any(|known| known == architecture);
+                (is_ours && has).then_some(architecture)
+            }
+            Some(authored) => {
+                let is_its = authored.plugin == self.plugin && authored.installer.as_ref() == Some(&self.installer);
+                (is_its && authored.scopes.contains(&self.name)).then_some(super::contents::ALL)
+            }
+        }
     }
 
     /// Stores what is deployed to it; none if that is nothing.
@@ -130,7 +169,7 @@ impl Scope<'_> {
         if deployed.updates.is_empty() {
             return Ok(None);
         }
-        let name = format!("{}/{}/{}", self.distribution, self.release, self.architecture);
+        let name = &self.name;
         let bytes = farrier_protocol::encode(&deployed)?;
         ensure!(
             bytes.len() <= MAX_DEPLOYED_BYTES,
@@ -141,9 +180,9 @@ impl Scope<'_> {
         let digest =
             repository.put(&compressed).with_context(|| format!("what it deploys to {name} cannot be stored"))?;
         Ok(Some(DeployedScope {
-            plugin: heapless::String::try_from(PLUGIN).map_err(|_| anyhow!("{PLUGIN} is too long a name"))?,
-            scope: heapless::String::try_from(name.as_str()).map_err(|_| anyhow!("{name:?} is too long a name"))?,
-            installer: heapless::String::try_from(INSTALLER).map_err(|_| anyhow!("{INSTALLER} is too long a name"))?,
+            plugin: bounded(&self.plugin)?,
+            scope: bounded(name)?,
+            installer: bounded(&self.installer)?,
             digest,
             length: u32::try_from(compressed.len())?,
             updates: u32::try_from(deployed.updates.len())?,
@@ -158,19 +197,23 @@ impl Scope<'_> {
     ) -> anyhow::Result<DeployedUpdates> {
         let mut mirrors = Mirrors::default();
         let mut deployed = Vec::new();
-        let mut of_scope: Vec<_> = updates.iter().filter(|update| self.has(update)).collect();
+        let with_architecture = |update| self.architecture_of(update).map(|architecture| (update, architecture));
+        let mut of_scope: Vec<_> = updates.iter().filter_map(with_architecture).collect();
         // What everything else rests on goes first.
-        of_scope.sort_by(|a, b| b.priority.cmp(&a.priority).then_with(|| a.name.cmp(&b.name)));
-        for update in of_scope {
-            let contents = entries(update, self.architecture, &mut mirrors)?;
-            if contents.is_empty() {
+        of_scope.sort_by(|(a, _), (b, _)| b.priority.cmp(&a.priority).then_with(|| a.name.cmp(&b.name)));
+        for (update, architecture) in of_scope {
+            let contents = entries(update, architecture, &mut mirrors)?;
+            // An author may have everything in the instructions.
+            if contents.is_empty() && update.authored.is_none() {
                 continue;
             }
             let mut before = Vec::new();
             for earlier in self.earlier(update, previous).filter(|_| settings.roll_back) {
-                before.extend(entries(earlier, self.architecture, &mut mirrors)?);
+                before.extend(entries(earlier, architecture, &mut mirrors)?);
             }
+            let authored = update.authored.as_ref();
             let seconds = update.max_run_seconds.and_then(|seconds| u32::try_from(seconds).ok());
+            let seconds = seconds.or(authored.and_then(|authored| authored.max_run_seconds));
             deployed.push(DeployedUpdate {
                 update: update.id,
                 name: update.name.clone(),
@@ -178,6 +221,7 @@ impl Scope<'_> {
                 max_run_seconds: seconds.unwrap_or(settings.max_run_seconds),
                 contents,
                 previous: before,
+                instructions: authored.map(|authored| authored.instructions.clone()).unwrap_or_default(),
             });
         }
         Ok(DeployedUpdates { mirrors: mirrors.finish(), updates: deployed })
@@ -192,11 +236,15 @@ impl Scope<'_> {
         let compare = |a: &str, b: &str| farrier_dpkg_rules::compare(a.as_bytes(), b.as_bytes());
         let is_earlier = move |other: &&PublishableUpdate| {
             other.source == update.source
-                && self.has(other)
+                && self.architecture_of(other).is_some()
                 && compare(&other.version, &update.version) == Ordering::Less
         };
         let mut earlier: Vec<_> = previous.iter().filter(is_earlier).collect();
         earlier.sort_by(|a, b| compare(&b.version, &a.version).then_with(|| a.name.cmp(&b.name)));
         earlier.into_iter().take(PREVIOUS_UPDATES)
     }
+}
+
+fn bounded<const N: usize>(name: &str) -> anyhow::Result<heapless::String<N>> {
+    heapless::String::try_from(name).map_err(|_| anyhow!("{name:?} is too long a name"))
 }

@@ -8,6 +8,8 @@ mod deployments;
 #[path = "../fleet/mod.rs"]
 mod fleet;
 mod pages;
+mod plugin_pages;
+mod plugins;
 mod rules;
 mod site;
 mod wizard;

@@ -34,6 +34,10 @@ async fn every_link_leads_to_a_page() {
         "/collections/2/windows/1",
         "/deployments/new",
         "/deployment-rules/1",
+        "/plugins",
+        "/plugins/dpkg",
+        "/plugins/dpkg/differences",
+        "/plugins/file-set?failed=1",
     ] {
         assert!(known.contains(page), "nothing leads to {page}");
     }
@@ -97,6 +101,14 @@ async fn what_clients_and_upstreams_say_is_text() {
         "UPDATE deployment_rules SET name = $1, outcome = $1",
         "UPDATE deployment_templates SET name = $1",
         "UPDATE update_groups SET name = $1 WHERE id = 1",
+        "UPDATE plugin_versions SET publisher = $1, pushed_by = $1",
+        "UPDATE plugin_versions SET manifest = REPLACE(manifest, 'Apache-2.0', REPLACE($1, '\"', '\\\"'))",
+        "UPDATE plugin_versions SET manifest = REPLACE(manifest, 'which packages are', REPLACE($1, '\"', '\\\"'))",
+        "UPDATE plugin_versions SET manifest = REPLACE(manifest, 'https://farrier', REPLACE($1, '\"', '\\\"'))",
+        "UPDATE plugin_events SET text = $1",
+        "UPDATE client_fallbacks SET reason = $1, failed_version = $1, version = $1",
+        "UPDATE shadow_results SET error = $1, version = $1",
+        "UPDATE shadow_differences SET detail = $1, shadow_detail = $1",
     ] {
         sqlx::query(statement).bind(HOSTILE).execute(site.database.pool()).await.unwrap();
     }
@@ -124,6 +136,10 @@ async fn what_clients_and_upstreams_say_is_text() {
         &format!("/deployments/new?update={update}"),
         "/deployment-rules",
         "/deployment-rules/1",
+        "/plugins",
+        "/plugins/dpkg",
+        "/plugins/file-set",
+        "/plugins/dpkg/differences",
     ] {
         let answer = site.get(path).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}");
@@ -158,6 +174,12 @@ async fn a_mistake_in_an_address_is_named() {
         ("/clients/0011", "expected 32 hexadecimal digits"),
         ("/updates/00000000000000000000000000000000?page=many", "number from 1"),
         ("/collections/x", "no number of a collection"),
+        ("/plugins?world=installer", "world"),
+        ("/plugins/dpkg?failed=yes", "1, 0"),
+        ("/plugins/dpkg?page=0", "number from 1"),
+        ("/plugins/dpkg?version=%00", "no version of a plugin"),
+        ("/plugins/dpkg/differences?update=openssl", "no id of an update"),
+        ("/plugins/dpkg/differences?client=web-01", "no id of a client"),
         ("/collections/1?serch=a", "serch"),
         ("/deployments?status=running", "active, paused, cancelled"),
         ("/deployments/xyz", "expected 32 hexadecimal digits"),

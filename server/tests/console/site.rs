@@ -55,10 +55,18 @@ impl Site {
         site
     }
 
-    /// With days of deployments behind it.
+    /// With plugins in every state.
+    pub async fn with_plugins() -> Self {
+        let site = Self::with_fleet().await;
+        fleet::plugins::plant(&site.database, "Canaries", now()).await.unwrap();
+        site
+    }
+
+    /// With days of deployments behind it, and plugins in every state.
     pub async fn with_deployments() -> Self {
         let site = Self::with_fleet().await;
         fleet::deployments::deploy(&site.database, now()).await.unwrap();
+        fleet::plugins::plant(&site.database, "Canaries", now()).await.unwrap();
         site.database.summarize().await.unwrap();
         site
     }

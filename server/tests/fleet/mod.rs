@@ -5,6 +5,7 @@
 
 pub mod deployments;
 pub mod packages;
+pub mod plugins;
 
 use anyhow::Context as _;
 use farrier::config::Classification;

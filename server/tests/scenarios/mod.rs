@@ -25,6 +25,7 @@ macro_rules! scenarios {
     };
 }
 
+mod authored;
 mod clients;
 mod collections;
 mod console;
@@ -35,9 +36,12 @@ mod enforcement;
 mod migrations;
 mod plant;
 mod plant_deployments;
+mod plant_plugins;
+mod plugins;
 mod policies;
 mod publications;
 mod roll_outs;
+mod shadows;
 mod states;
 mod synchronization;
 mod tokens;
@@ -46,6 +50,7 @@ mod windows;
 /// Every scenario.
 pub fn all() -> Vec<Scenario> {
     [
+        authored::all(),
         clients::all(),
         collections::all(),
         console::all(),
@@ -54,9 +59,11 @@ pub fn all() -> Vec<Scenario> {
         deployments::all(),
         enforcement::all(),
         migrations::all(),
+        plugins::all(),
         policies::all(),
         publications::all(),
         roll_outs::all(),
+        shadows::all(),
         states::all(),
         synchronization::all(),
         tokens::all(),

@@ -193,7 +193,11 @@ async fn a_mirror_on_the_sites_own_disk_is_no_upstream(database: Database) -> an
 }
 
 async fn the_installer_is_assigned_with_its_grants(database: Database) -> anyhow::Result<()> {
+    let updates = plant::updates(&database, &["bash"]).await?;
     let site = Site::new(&database)?;
+    site.publish().await?;
+    ensure!(site.current().await?.deployments.installers.is_empty(), "nothing is deployed that needs one");
+    super::plant_deployments::site(&database).create(&everybody(&updates), NOW).await?;
     let index = site.publish().await?;
     let installers = site.current().await?.deployments.installers;
     ensure!(installers.len() == 1 && installers[0].name == "dpkg-installer");

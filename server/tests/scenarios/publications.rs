@@ -48,6 +48,12 @@ impl Site {
 
     /// Publishes, and takes the index as an agent would.
     pub async fn publish(&self) -> anyhow::Result<Index> {
+        farrier::plugins::register(&self.publisher.database, now()).await?;
+        self.publish_as_it_is().await
+    }
+
+    /// The same, without the plugins in the box.
+    pub async fn publish_as_it_is(&self) -> anyhow::Result<Index> {
         self.publisher.publish().await?;
         let publication = self.current().await?;
         let mut agent = Repository::new(self.publisher.key.root(), publication.version);
@@ -71,7 +77,7 @@ impl Site {
     }
 
     /// The rules of a catalog by the update's name.
-    fn rules(&self, index: &Index, target: &str) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+    pub fn rules(&self, index: &Index, target: &str) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
         let mut rules = BTreeMap::new();
         for entry in self.catalog(index, target)?.chunks {
             let compressed = self.read(&entry.digest)?;
@@ -151,17 +157,20 @@ async fn a_publication_is_what_an_agent_accepts(database: Database) -> anyhow::R
         index.version >= now().unsigned_abs() - 60,
         "a version of this time, so that a restored site gets above it"
     );
-    ensure!(index.targets.iter().map(|target| target.name.as_str()).eq([
-        CATALOG,
-        "plugins/dpkg",
-        "plugins/dpkg-installer"
-    ]));
+    let in_box = database.registered_plugins().await?.into_iter().map(|plugin| {
+        let version = plugin.current_version().map_or_else(String::new, |version| version.version.clone());
+        format!("plugins/{}/{version}", plugin.name)
+    });
+    let mut expected: Vec<String> = std::iter::once(CATALOG.to_owned()).chain(in_box).collect();
+    expected.sort();
+    ensure!(index.targets.iter().map(|target| &target.name).eq(&expected), "{expected:?}");
     let rules = site.rules(&index, CATALOG)?;
     ensure!(rules.keys().eq(["bookworm/bash/5.2.15-2"]));
 
     let content = site.current().await?.content;
-    let (plugin, catalog) = (&content.plugins[0], &content.catalogs[0]);
-    ensure!((plugin.name.as_str(), plugin.target.as_str()) == ("dpkg", "plugins/dpkg"));
+    let plugin = content.plugins.iter().find(|plugin| plugin.name == "dpkg").context("no plugin")?;
+    let catalog = &content.catalogs[0];
+    ensure!(plugin.target == format!("plugins/dpkg/{}", plugin.version).as_str());
     ensure!(plugin.read.iter().any(|grant| grant == "/var/lib/dpkg/status"), "{:?}", plugin.read);
     ensure!((catalog.plugin.as_str(), catalog.scope.as_str()) == ("dpkg", "debian/bookworm/amd64"));
     for (target, digest) in [(plugin.target.as_str(), plugin.digest), (catalog.target.as_str(), catalog.digest)] {
@@ -277,8 +286,8 @@ async fn what_the_publication_before_names_is_kept_and_nothing_older(database: D
     }
     ensure!(site.rules(&indices[1], CATALOG)?.len() == 2, "a client in the middle of a fetch succeeds");
     ensure!(site.catalog(&indices[0], CATALOG).is_err());
-    // Two catalogs with a chunk each, and the plugin.
-    ensure!(site.stored()?.len() == 6, "{:?}", site.stored()?);
+    // Two catalogs with a chunk each, and the plugins.
+    ensure!(site.stored()?.len() == 4 + farrier::plugins::components().len(), "{:?}", site.stored()?);
     ensure!(number(&database, "SELECT COUNT(*) FROM publications").await? == 2);
     Ok(())
 }

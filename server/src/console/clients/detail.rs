@@ -6,7 +6,7 @@ use super::super::parameters::{Address, Parameters, STATES, word_of};
 use super::super::problem::Problem;
 use super::super::{State, filters};
 use crate::database::now;
-use crate::database::views::{ClientDeploymentRow, ClientDetail, ClientUpdate, CollectionLink, Page};
+use crate::database::views::{ClientDeploymentRow, ClientDetail, ClientPluginRow, ClientUpdate, CollectionLink, Page};
 use crate::deployment::settings::Purpose;
 use askama::Template;
 use axum::Json;
@@ -28,9 +28,10 @@ struct ClientPage {
     list: Page<ClientUpdate>,
     deployments: Vec<ClientDeploymentRow>,
     collections: Vec<CollectionLink>,
+    plugins: Vec<ClientPluginRow>,
 }
 
-/// The client, its deployments, and one page of its updates with this state.
+/// The client, its deployments, its plugins, and one page of its updates with this state.
 #[derive(Serialize)]
 pub(in super::super) struct ClientJson {
     #[serde(flatten)]
@@ -39,6 +40,7 @@ pub(in super::super) struct ClientJson {
     updates_with_state: Page<ClientUpdate>,
     deployments: Vec<ClientDeploymentRow>,
     collections: Vec<CollectionLink>,
+    plugin_rows: Vec<ClientPluginRow>,
 }
 
 pub(in super::super) async fn page(
@@ -46,10 +48,10 @@ pub(in super::super) async fn page(
     Path(id): Path<String>,
     parameters: Parameters,
 ) -> Result<Html<String>, Problem> {
-    let ClientJson { client, state: shown, updates_with_state: list, deployments, collections } =
+    let ClientJson { client, state: shown, updates_with_state: list, deployments, collections, plugin_rows: plugins } =
         read(&state, &id, parameters).await?;
     let frame = Frame::new(&state, Section::Clients);
-    html(&ClientPage { frame, client, state: shown, list, deployments, collections })
+    html(&ClientPage { frame, client, state: shown, list, deployments, collections, plugins })
 }
 
 pub(in super::super) async fn api(
@@ -77,7 +79,8 @@ async fn read(state: &State, id: &str, mut parameters: Parameters) -> Result<Cli
     let updates_with_state = state.database().client_updates(id, shown, page).await?;
     let deployments = state.database().client_deployments(id, now()).await?;
     let collections = state.database().client_collections(id).await?;
-    Ok(ClientJson { client, state: shown, updates_with_state, deployments, collections })
+    let plugin_rows = state.database().client_plugin_rows(id).await?;
+    Ok(ClientJson { client, state: shown, updates_with_state, deployments, collections, plugin_rows })
 }
 
 impl ClientPage {

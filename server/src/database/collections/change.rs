@@ -138,6 +138,11 @@ impl Change {
                  WHERE p.collection_id = $1",
             ),
             ("the automatic deployment rule", "SELECT name FROM deployment_rules WHERE collection_id = $1"),
+            (
+                "the trial of the plugin",
+                "SELECT p.name FROM plugin_assignments a JOIN plugins p ON p.id = a.plugin_id \
+                 WHERE a.collection_id = $1",
+            ),
         ] {
             let name: Option<String> =
                 sqlx::query_scalar(sql).bind(id.0).fetch_optional(&mut *self.transaction).await?;

@@ -1,8 +1,8 @@
 //! Keeping members up to date: what is looked at, and what is written of it.
 
-use super::CollectionId;
 use super::change::lock_definitions;
 use super::facts::{ClientFacts, EvaluationInput, Membership, clients_after, collections, facts};
+use super::{ALL_CLIENTS, CollectionId};
 use crate::database::rows::{number_list, number_rows};
 use crate::database::{Database, assignment_version};
 use farrier_protocol::UnixTime;
@@ -65,7 +65,7 @@ impl Database {
             Which::All { seen, .. } if !is_full => finish(&mut transaction, seen).await?,
             Which::All { .. } | Which::Due => {}
         }
-        if has_windows(&mut transaction, &changed).await? {
+        if decides_assignments(&mut transaction, &changed).await? {
             assignment_version::bump(&mut transaction, now).await?;
         }
         transaction.commit().await?;
@@ -220,7 +220,9 @@ async fn finish(connection: &mut AnyConnection, seen: &[(CollectionId, i64)]) ->
     Ok(())
 }
 
-async fn has_windows(
+/// Whether what clients are assigned depends on the members of any of these: on their windows, or on versions of plugins
+/// that only they have.
+async fn decides_assignments(
     connection: &mut AnyConnection,
     collections: &BTreeSet<CollectionId>,
 ) -> Result<bool, sqlx::Error> {
@@ -228,6 +230,12 @@ async fn has_windows(
         return Ok(false);
     }
     let list = number_list(collections.iter().map(|id| id.0));
-    let sql = format!("SELECT id FROM maintenance_windows WHERE collection_id IN ({list}) LIMIT 1");
+    let sql = format!(
+        "SELECT id FROM collections WHERE id IN ({list}) AND \
+         (EXISTS (SELECT 1 FROM maintenance_windows w WHERE w.collection_id = collections.id) \
+         OR EXISTS (SELECT 1 FROM plugin_assignments p WHERE p.collection_id = collections.id AND \
+         p.collection_id <> {everybody})) LIMIT 1",
+        everybody = ALL_CLIENTS.0
+    );
     Ok(sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_optional(connection).await?.is_some())
 }

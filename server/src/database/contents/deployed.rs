@@ -136,7 +136,8 @@ impl Database {
         row.fetch_optional(&self.pool).await?.as_ref().map(DeployedPackage::of_row).transpose()
     }
 
-    /// What none of these update groups deploys (any more), of what has not changed since `before`.
+    /// What none of these update groups deploys (any more), of what has not changed since `before`. What an
+    /// administrator imported can be had nowhere else: it stays as long as its update does.
     ///
     /// # Errors
     /// When the database fails.
@@ -148,7 +149,10 @@ impl Database {
     ) -> Result<Vec<Digest>, sqlx::Error> {
         let sql = format!(
             "SELECT c.sha256 FROM contents c WHERE c.changed_at < $1 AND NOT EXISTS (SELECT 1 FROM packages p \
-             JOIN software_updates u ON u.id = p.software_update_id WHERE p.sha256 = c.sha256 AND {})",
+             JOIN software_updates u ON u.id = p.software_update_id WHERE p.sha256 = c.sha256 AND {}) \
+             AND NOT EXISTS (SELECT 1 FROM packages p JOIN authored_updates a ON a.software_update_id = \
+             p.software_update_id JOIN software_updates u ON u.id = a.software_update_id \
+             WHERE p.sha256 = c.sha256 AND u.expired_at IS NULL)",
             is_deployed(groups, rolling_back)
         );
         let rows = sqlx::query(AssertSqlSafe(sql)).persistent(false).bind(before).fetch_all(&self.pool).await?;

@@ -16,7 +16,7 @@ mod status;
 pub use assigned::ClientDeployment;
 pub use create::{DeploymentRecord, GroupOfRecord, RuleOfRecord, RuleRun};
 pub use need::ContentNeed;
-pub use published::{PublishableDeployment, PublishableFile, PublishableUpdate};
+pub use published::{AuthoredPart, PublishableDeployment, PublishableFile, PublishableUpdate};
 pub(super) use rollup::{mark_unevaluated, roll_up};
 pub use status::{DeploymentHead, StatusChange};
 

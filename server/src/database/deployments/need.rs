@@ -53,11 +53,26 @@ impl Database {
              JOIN packages p ON p.software_update_id = f.software_update_id AND p.name = f.subject \
              AND p.architecture IN ('all', {ARCHITECTURE}) \
              WHERE m.collection_id = $1 AND f.state = {required} AND f.software_update_id IN ({list}) \
+             AND NOT EXISTS (SELECT 1 FROM authored_updates a WHERE a.software_update_id = f.software_update_id) \
              GROUP BY p.sha256) AS n"
         );
         let row = sqlx::query(AssertSqlSafe(sql)).persistent(false).bind(collection.0).fetch_one(&self.pool).await?;
         need.content_bytes = row.try_get("content_bytes")?;
         need.transfer_bytes = row.try_get("transfer_bytes")?;
+        // What an author names is for everybody who requires the update, whatever the findings are about.
+        let sql = format!(
+            "SELECT CAST(COALESCE(SUM(n.size), 0) AS BIGINT) AS content_bytes, \
+             CAST(COALESCE(SUM(n.size * n.clients), 0) AS BIGINT) AS transfer_bytes FROM \
+             (SELECT p.sha256, MAX(p.size) AS size, COUNT(*) AS clients FROM compliance_states s \
+             JOIN collection_members m ON m.client_id = s.client_id \
+             JOIN authored_updates a ON a.software_update_id = s.software_update_id \
+             JOIN packages p ON p.software_update_id = s.software_update_id \
+             WHERE m.collection_id = $1 AND s.state = {required} AND s.software_update_id IN ({list}) \
+             GROUP BY p.sha256) AS n"
+        );
+        let row = sqlx::query(AssertSqlSafe(sql)).persistent(false).bind(collection.0).fetch_one(&self.pool).await?;
+        need.content_bytes += row.try_get::<i64, _>("content_bytes")?;
+        need.transfer_bytes += row.try_get::<i64, _>("transfer_bytes")?;
         Ok(need)
     }
 }

@@ -86,7 +86,8 @@ async fn read(connection: &mut AnyConnection, deployment: i64, lock: &str) -> Re
 }
 
 /// Clients that were not heard of, and that no update of the deployment is for, have nothing to say of it: they do not
-/// count, or no phase with some of them would ever succeed.
+/// count, or no phase with some of them would ever succeed. What the scopes of policies mean only their plugins know,
+/// but for those of dpkg, which begin with distribution and release: the others are taken to be for everybody.
 async fn count_clients(
     connection: &mut AnyConnection,
     deployment: i64,
@@ -96,11 +97,16 @@ async fn count_clients(
         "WITH scopes AS MATERIALIZED (SELECT DISTINCT s.distribution, s.release FROM deployments d JOIN \
          update_group_updates g ON g.update_group_id = d.update_group_id JOIN software_updates u ON u.id = \
          g.software_update_id JOIN suites s ON s.id = u.suite_id WHERE d.id = $1 AND u.expired_at IS NULL AND \
+         u.superseded_by IS NULL), \
+         authored AS MATERIALIZED (SELECT a.plugin, a.scopes FROM deployments d JOIN update_group_updates g ON \
+         g.update_group_id = d.update_group_id JOIN software_updates u ON u.id = g.software_update_id JOIN \
+         authored_updates a ON a.software_update_id = u.id WHERE d.id = $1 AND u.expired_at IS NULL AND \
          u.superseded_by IS NULL) \
          SELECT k.phase, k.state, COUNT(*) AS clients FROM deployment_clients k WHERE k.deployment_id = $1 AND \
          (k.state IS NOT NULL OR EXISTS (SELECT 1 FROM clients c WHERE c.id = k.client_id AND (c.os = '' OR EXISTS \
-         (SELECT 1 FROM scopes WHERE scopes.distribution = c.os AND scopes.release = c.release)))) \
-         GROUP BY k.phase, k.state",
+         (SELECT 1 FROM scopes WHERE scopes.distribution = c.os AND scopes.release = c.release) OR EXISTS \
+         (SELECT 1 FROM authored a WHERE a.plugin <> 'dpkg' OR '\n' || a.scopes LIKE '%\n' || c.os || '/' || c.release \
+         || '/%')))) GROUP BY k.phase, k.state",
     )
     .bind(deployment)
     .fetch_all(connection)

@@ -52,8 +52,25 @@ pub struct PublishableUpdate {
     pub architectures: String,
     /// The archive's address.
     pub mirror: String,
+    /// What its author says, if it is an authored update.
+    pub authored: Option<AuthoredPart>,
     /// Its packages, sorted.
     pub files: Vec<PublishableFile>,
+}
+
+/// What the author of an update says of its installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthoredPart {
+    /// The applicability plugin that names the scopes.
+    pub plugin: String,
+    /// The scopes it concerns.
+    pub scopes: Vec<String>,
+    /// The installer plugin; none if it can only be observed.
+    pub installer: Option<String>,
+    /// What that is told.
+    pub instructions: Vec<u8>,
+    /// How long its installation may take.
+    pub max_run_seconds: Option<u32>,
 }
 
 /// One package of an update.
@@ -74,7 +91,8 @@ pub struct PublishableFile {
 }
 
 const COLUMNS: &str = "SELECT u.id, u.update_id, u.name, u.source, u.version, u.summary, u.priority, s.distribution, \
-    s.release, s.architectures, s.mirror, p.name AS package, p.architecture, p.version AS package_version, p.file, \
+    s.release, s.architectures, s.mirror, a.plugin AS authored_plugin, a.scopes AS authored_scopes, a.installer, \
+    a.instructions, a.definition, p.name AS package, p.architecture, p.version AS package_version, p.file, \
     p.size, p.sha256";
 
 impl Database {
@@ -96,7 +114,8 @@ impl Database {
     pub async fn publishable_updates(&self, group: i64) -> Result<Vec<PublishableUpdate>, sqlx::Error> {
         let sql = format!(
             "{COLUMNS}, g.max_run_seconds FROM update_group_updates g JOIN software_updates u ON u.id = \
-             g.software_update_id JOIN suites s ON s.id = u.suite_id JOIN packages p ON p.software_update_id = u.id \
+             g.software_update_id JOIN suites s ON s.id = u.suite_id LEFT JOIN authored_updates a ON \
+             a.software_update_id = u.id LEFT JOIN packages p ON p.software_update_id = u.id \
              WHERE g.update_group_id = $1 AND u.expired_at IS NULL AND u.superseded_by IS NULL ORDER BY u.id"
         );
         self.read_updates(sql, group).await
@@ -110,7 +129,8 @@ impl Database {
     pub async fn previous_updates(&self, group: i64) -> Result<Vec<PublishableUpdate>, sqlx::Error> {
         let sql = format!(
             "{COLUMNS}, CAST(NULL AS BIGINT) AS max_run_seconds FROM software_updates u JOIN suites s ON s.id = \
-             u.suite_id JOIN packages p ON p.software_update_id = u.id WHERE EXISTS (SELECT 1 FROM \
+             u.suite_id LEFT JOIN authored_updates a ON a.software_update_id = u.id \
+             JOIN packages p ON p.software_update_id = u.id WHERE EXISTS (SELECT 1 FROM \
              update_group_updates g JOIN software_updates n ON n.id = g.software_update_id JOIN suites t ON t.id = \
              n.suite_id WHERE g.update_group_id = $1 AND n.source = u.source AND t.distribution = s.distribution \
              AND t.release = s.release AND n.id <> u.id AND n.expired_at IS NULL AND n.superseded_by IS NULL) \
@@ -143,7 +163,7 @@ impl Database {
                 updates.push(PublishableUpdate::of_row(&row)?);
             }
             if let Some(update) = updates.last_mut() {
-                update.files.push(PublishableFile::of_row(&row)?);
+                update.files.extend(PublishableFile::of_row(&row)?);
             }
         }
         updates.iter_mut().for_each(|update| update.files.sort_unstable());
@@ -182,21 +202,38 @@ impl PublishableUpdate {
             release: row.try_get("release")?,
             architectures: row.try_get("architectures")?,
             mirror: row.try_get("mirror")?,
+            authored: AuthoredPart::of_row(row)?,
             files: Vec::new(),
         })
     }
 }
 
+impl AuthoredPart {
+    fn of_row(row: &AnyRow) -> Result<Option<Self>, sqlx::Error> {
+        let Some(plugin) = row.try_get::<Option<String>, _>("authored_plugin")? else { return Ok(None) };
+        let scopes: String = row.try_get("authored_scopes")?;
+        Ok(Some(Self {
+            plugin,
+            scopes: scopes.lines().map(str::to_owned).collect(),
+            installer: row.try_get("installer")?,
+            instructions: row.try_get("instructions")?,
+            max_run_seconds: crate::authored::max_run_seconds(row.try_get("definition")?),
+        }))
+    }
+}
+
 impl PublishableFile {
-    fn of_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            name: row.try_get("package")?,
+    /// None in the row of an update without files.
+    fn of_row(row: &AnyRow) -> Result<Option<Self>, sqlx::Error> {
+        let Some(name) = row.try_get("package")? else { return Ok(None) };
+        Ok(Some(Self {
+            name,
             architecture: row.try_get("architecture")?,
             version: row.try_get("package_version")?,
             file: row.try_get("file")?,
             size: row.try_get("size")?,
             sha256: Digest::from_slice(row.try_get("sha256")?)
                 .ok_or_else(|| sqlx::Error::Decode("a package's digest is none".into()))?,
-        })
+        }))
     }
 }

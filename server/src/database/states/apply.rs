@@ -39,6 +39,7 @@ pub(super) async fn apply(
     write_states(connection, clients, &updates, now).await?;
     write_findings(connection, engine, clients, &updates).await?;
     super::clients::write(connection, engine, clients, now).await?;
+    super::plugins::write(connection, engine, clients, &updates, now).await?;
     super::enforcement::write(connection, engine, clients, &updates, now).await
 }
 

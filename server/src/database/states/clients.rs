@@ -4,7 +4,7 @@ use super::ClientChanges;
 use crate::database::Engine;
 use crate::database::rows::{Marks, number_list, storable};
 use farrier_protocol::UnixTime;
-use farrier_protocol::state_message::{Facts, Inventory, ScanResult};
+use farrier_protocol::state_message::{Abilities, Facts, Inventory, ScanResult};
 use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Executor as _};
@@ -27,6 +27,9 @@ pub(super) async fn write(
     write_inventories(connection, engine, &inventories).await?;
     let facts: Vec<_> = clients.iter().filter_map(|client| Some((client.client, client.changes.facts?))).collect();
     write_facts(connection, engine, &facts).await?;
+    let abilities: Vec<_> =
+        clients.iter().filter_map(|client| Some((client.client, client.changes.abilities?))).collect();
+    write_abilities(connection, engine, &abilities).await?;
     let scans: Vec<_> = clients.iter().filter_map(|client| Some((client.client, client.changes.scan?))).collect();
     write_scans(connection, engine, &scans, now).await?;
     write_plugins(connection, engine, clients).await
@@ -157,6 +160,25 @@ async fn write_plugins(
         let mut query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
         for (client, (name, plugin)) in plugins {
             query = query.bind(*client).bind(text(name)).bind(text(&plugin.version)).bind(text(&plugin.error));
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+async fn write_abilities(
+    connection: &mut AnyConnection,
+    engine: Engine,
+    abilities: &[(i64, &Abilities)],
+) -> Result<(), sqlx::Error> {
+    // The site stores signed numbers; no agent gives more than they hold.
+    let number = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+    for abilities in abilities.chunks(ROWS_PER_STATEMENT) {
+        let set = "wit = v.column2, engine = v.column3, plugin_memory_bytes = v.column4, component_bytes = v.column5";
+        let mut query = update(engine, set, abilities.len(), 5);
+        for (client, can) in abilities {
+            query = query.bind(*client).bind(text(&can.wit)).bind(text(&can.engine));
+            query = query.bind(number(can.plugin_memory_bytes)).bind(number(can.component_bytes));
         }
         query.execute(&mut *connection).await?;
     }

@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 const ROWS_PER_STATEMENT: usize = 500;
 
 /// No client's clock is before 1970 or after the year 9999; what says so is wrong, and not worth an error.
-const MAX_TIME: i64 = 253_402_300_799;
+pub(super) const MAX_TIME: i64 = 253_402_300_799;
 
 /// Deployment, client, update (as rows) and what is said.
 type Said<'a> = ([i64; 3], &'a Enforcement);

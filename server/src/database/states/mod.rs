@@ -6,6 +6,7 @@
 mod apply;
 mod clients;
 mod enforcement;
+mod plugins;
 mod stream;
 mod writer;
 

@@ -2,7 +2,8 @@
 
 use crate::database::rows::storable;
 use farrier_protocol::state_message::{
-    Enforcement, Facts, Finding, Inventory, PluginResult, ScanResult, StateBatch, StateMessage, StateReply,
+    Abilities, Difference, Enforcement, Facts, FallBack, Finding, Inventory, PluginResult, ScanResult, ShadowResult,
+    StateBatch, StateMessage, StateReply,
 };
 use farrier_protocol::{ComplianceState, DeploymentId, UpdateId};
 use std::borrow::Cow;
@@ -54,6 +55,13 @@ pub(super) struct Changes<'a> {
     /// How far the client is with deployed updates.
     pub(super) enforcements: BTreeMap<(DeploymentId, UpdateId), &'a Enforcement>,
     pub(super) scan: Option<&'a ScanResult>,
+    pub(super) abilities: Option<&'a Abilities>,
+    /// How shadows fared, by plugin; the stored differences of these plugins are void.
+    pub(super) shadows: BTreeMap<Cow<'a, str>, &'a ShadowResult>,
+    /// Where shadows differ, by plugin and update.
+    pub(super) differences: BTreeMap<(Cow<'a, str>, UpdateId), &'a Difference>,
+    /// What is used in place of versions that failed, by plugin.
+    pub(super) fallbacks: BTreeMap<Cow<'a, str>, &'a FallBack>,
 }
 
 impl<'a> Changes<'a> {
@@ -61,7 +69,8 @@ impl<'a> Changes<'a> {
     pub(super) fn push(&mut self, message: &'a StateMessage) {
         match message {
             StateMessage::Reset => {
-                *self = Self { reset: true, inventory: self.inventory, facts: self.facts, ..Self::default() };
+                let Self { inventory, facts, abilities, .. } = *self;
+                *self = Self { reset: true, inventory, facts, abilities, ..Self::default() };
             }
             StateMessage::Inventory(inventory) => self.inventory = Some(inventory),
             StateMessage::Compliance(compliance) => {
@@ -77,13 +86,26 @@ impl<'a> Changes<'a> {
             StateMessage::Enforcement(enforcement) => {
                 self.enforcements.insert((enforcement.deployment, enforcement.update), enforcement);
             }
+            StateMessage::Abilities(abilities) => self.abilities = Some(abilities),
+            StateMessage::Shadow(shadow) => {
+                let plugin = storable(&shadow.plugin);
+                self.differences.retain(|(of, _), _| *of != plugin);
+                self.shadows.insert(plugin, shadow);
+            }
+            StateMessage::Difference(difference) => {
+                self.differences.insert((storable(&difference.plugin), difference.update), difference);
+            }
+            StateMessage::FallBack(fallback) => {
+                self.fallbacks.insert(storable(&fallback.plugin), fallback);
+            }
         }
     }
 
     /// The updates that anything is said about.
     pub(super) fn updates(&self) -> impl Iterator<Item = &UpdateId> {
         let reported = self.states.keys().chain(self.findings.keys().map(|(update, _)| update));
-        reported.chain(self.enforcements.keys().map(|(_, update)| update))
+        let deployed = self.enforcements.keys().map(|(_, update)| update);
+        reported.chain(deployed).chain(self.differences.keys().map(|(_, update)| update))
     }
 
     /// How the plugins fared, each name once.
@@ -166,6 +188,39 @@ mod tests {
         messages.iter().for_each(|message| changes.push(message));
         let subjects: Vec<_> = changes.findings.keys().map(|(_, subject)| subject.as_ref()).collect();
         assert_eq!((subjects, changes.states.len()), (vec!["new"], 2));
+    }
+
+    #[test]
+    fn a_new_word_on_a_shadow_voids_the_differences_before_it() {
+        let difference = |plugin: &str, update: u8| {
+            StateMessage::Difference(Box::new(Difference {
+                plugin: plugin.try_into().unwrap(),
+                update: UpdateId([update; 16]),
+                state: ComplianceState::Required,
+                shadow_state: ComplianceState::Installed,
+                detail: heapless::String::new(),
+                shadow_detail: heapless::String::new(),
+            }))
+        };
+        let shadow = |plugin: &str| {
+            StateMessage::Shadow(Box::new(ShadowResult {
+                plugin: plugin.try_into().unwrap(),
+                version: "1.0.0".try_into().unwrap(),
+                shadow_version: "1.1.0".try_into().unwrap(),
+                scanned_at: 1,
+                compared: 2,
+                differing: 1,
+                error: heapless::String::new(),
+            }))
+        };
+        let messages =
+            [shadow("dpkg"), difference("dpkg", 1), difference("rpm", 2), shadow("dpkg"), difference("dpkg", 3)];
+        let mut changes = Changes::default();
+        messages.iter().for_each(|message| changes.push(message));
+        let left: Vec<_> = changes.differences.keys().map(|(plugin, update)| (plugin.as_ref(), update.0[0])).collect();
+        assert_eq!(left, [("dpkg", 3), ("rpm", 2)]);
+        changes.push(&StateMessage::Reset);
+        assert!(changes.shadows.is_empty() && changes.differences.is_empty());
     }
 
     #[test]

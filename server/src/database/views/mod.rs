@@ -7,6 +7,7 @@ mod console_deployments;
 mod deployments;
 mod findings;
 mod overview;
+mod plugins;
 mod sql;
 mod suites;
 mod summaries;
@@ -25,6 +26,11 @@ pub use deployments::{
 pub use findings::FindingRow;
 pub use overview::{
     ClassificationCounts, ClientFigures, Compliance, ContactCounts, Overview, ScanFailure, UrgentUpdate,
+};
+pub use plugins::{
+    CannotRunRow, ClientFallBack, ClientPluginRow, ClientShadow, DifferenceFilter, DifferenceRow, FailureRow,
+    FallBackRow, PluginClientFilter, PluginClientRow, PluginDetail, PluginEvent, PluginRow, PluginVersionRow,
+    ShadowSummary, TopDifference, TrialRow, VersionClients,
 };
 pub use suites::SuiteRow;
 pub use summaries::Summary;

@@ -61,13 +61,17 @@ impl Database {
             .collect()
     }
 
-    /// The names of the configured suites, in order.
+    /// The names of the suites that have updates or are configured, in order.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn suite_names(&self) -> Result<Vec<String>, sqlx::Error> {
-        sqlx::query_scalar("SELECT name FROM suites WHERE architectures <> '' ORDER BY name")
-            .fetch_all(&self.pool)
-            .await
+        // No configuration names the suite of authored updates.
+        sqlx::query_scalar(
+            "SELECT s.name FROM suites s WHERE s.architectures <> '' OR EXISTS (SELECT 1 FROM software_updates u \
+             WHERE u.suite_id = s.id AND u.expired_at IS NULL) ORDER BY s.name",
+        )
+        .fetch_all(&self.pool)
+        .await
     }
 }

@@ -99,7 +99,9 @@ fn select() -> Sql {
          dc.client_id AND {GOES_BEFORE}) AS newer, \
          (SELECT COUNT(*) FROM update_group_updates g JOIN software_updates u ON u.id = g.software_update_id JOIN \
          suites s ON s.id = u.suite_id WHERE g.update_group_id = d.update_group_id AND u.expired_at IS NULL AND \
-         u.superseded_by IS NULL AND (c.os = '' OR s.distribution = c.os AND s.release = c.release)) AS concerning \
+         u.superseded_by IS NULL AND (c.os = '' OR s.distribution = c.os AND s.release = c.release OR EXISTS (SELECT 1 \
+         FROM authored_updates a WHERE a.software_update_id = u.id AND (a.plugin <> 'dpkg' OR '\n' || a.scopes LIKE \
+         '%\n' || c.os || '/' || c.release || '/%')))) AS concerning \
          FROM deployment_clients dc JOIN deployments d ON d.id = dc.deployment_id JOIN clients c ON c.id = \
          dc.client_id JOIN deployment_phases p ON p.deployment_id = dc.deployment_id AND p.position = dc.phase"
     ))

@@ -1,0 +1,57 @@
+//! Authored updates: a catalog for each plugin and scope that policies name, beside those of the suites.
+
+use super::catalog;
+use super::chunks::ChunkWriter;
+use crate::authored::CATALOGS;
+use crate::database::{AuthoredRule, Database, PublishedContent};
+use crate::repository::RepositoryFolder;
+use anyhow::{Context as _, ensure};
+use farrier_protocol::assignment::{AssignedCatalog, MAX_CATALOGS};
+use farrier_trust::Target;
+use std::collections::BTreeMap;
+
+/// Publishes the catalogs of the policies in force.
+pub(super) async fn publish(
+    database: &Database,
+    repository: &RepositoryFolder,
+    targets: &mut Vec<Target>,
+    content: &mut PublishedContent,
+) -> anyhow::Result<()> {
+    let rules = database.authored_rules().await.context("reading the authored updates")?;
+    let repository = repository.clone();
+    let catalogs = tokio::task::spawn_blocking(move || catalogs(&repository, &rules));
+    for (target, assigned) in catalogs.await.context("building a catalog panicked")?? {
+        targets.push(target);
+        content.catalogs.push(assigned);
+    }
+    ensure!(
+        content.catalogs.len() <= MAX_CATALOGS,
+        "the suites and the policies have more than {MAX_CATALOGS} catalogs (one for each suite and architecture, and \
+         one for each plugin and scope of policies): configure fewer suites or architectures, or remove policies"
+    );
+    Ok(())
+}
+
+/// Stores the catalogs of these rules, which are sorted by name: one for each plugin and scope, as targets and as what
+/// clients are assigned.
+fn catalogs(repository: &RepositoryFolder, rules: &[AuthoredRule]) -> anyhow::Result<Vec<(Target, AssignedCatalog)>> {
+    let mut of_scopes: BTreeMap<(&str, &str), Vec<&AuthoredRule>> = BTreeMap::new();
+    for rule in rules {
+        for scope in &rule.scopes {
+            of_scopes.entry((&rule.plugin, scope)).or_default().push(rule);
+        }
+    }
+    let catalog = |((plugin, scope), rules): ((&str, &str), Vec<&AuthoredRule>)| {
+        let target = format!("{CATALOGS}{plugin}/{scope}");
+        let stored = || {
+            let mut chunks = ChunkWriter::new(repository);
+            for rule in rules {
+                chunks.push(rule.id, &rule.name, &rule.rule)?;
+            }
+            catalog::store(repository, chunks)
+        };
+        let stored = stored().with_context(|| format!("the catalog {target} cannot be stored"))?;
+        stored.assigned(target, plugin, scope)
+    };
+    of_scopes.into_iter().map(catalog).collect()
+}
