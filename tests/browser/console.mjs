@@ -41,7 +41,7 @@ async function startSample(...options) {
 }
 
 // Addresses by the name of their screenshot; {update} and {client} are the first of the lists, {phased}, {paused} and
-// {gated} deployments.
+// {gated} deployments, {fallen} a client that fell back.
 const pages = {
   overview: "/",
   updates: "/updates",
@@ -62,18 +62,28 @@ const pages = {
   collection: "/collections/2",
   "collection-edit": "/collections/5/edit",
   "window-new": "/collections/2/windows/new",
+  plugins: "/plugins",
+  "plugin-compared": "/plugins/dpkg",
+  "plugin-tried": "/plugins/file-set",
+  "plugin-installer": "/plugins/dpkg-installer",
+  "plugin-waiting": "/plugins/ini-baseline",
+  "plugin-failed": "/plugins/file-set?failed=1",
+  differences: "/plugins/dpkg/differences",
+  "differences-nothing": "/plugins/dpkg/differences?search=nosuchpackage",
+  "differences-none": "/plugins/file-set/differences",
+  "client-fallen-back": "/clients/{fallen}#plugins",
   synchronization: "/synchronization",
   "not-found": "/updates/00000000000000000000000000000000",
   "bad-request": "/updates?sort=colour",
 };
 const emptyPages = {
-  "empty-deployments": "/deployments", "empty-rules": "/deployment-rules", "empty-collections": "/collections",
+  "empty-deployments": "/deployments", "empty-plugins": "/plugins", "empty-rules": "/deployment-rules", "empty-collections": "/collections",
   "empty-wizard": "/deployments/new", "empty-overview": "/", "empty-updates": "/updates", "empty-clients": "/clients", "empty-synchronization": "/synchronization",
 };
 
 const places = {
   update: "updates", client: "clients?sort=required", phased: "deployments?search=November", paused: "deployments?status=paused",
-  gated: "deployments?search=nginx",
+  gated: "deployments?search=nginx", fallen: "plugins/file-set/clients?failed=1",
 };
 
 async function fill(address, path) {
@@ -272,6 +282,47 @@ async function behaviour(browser, address) {
   await plain.getByRole("button", { name: "Cancel the deployment" }).click();
   await plain.getByRole("button", { name: "Cancel the deployment" }).waitFor({ state: "detached" });
   check("it is cancelled without JavaScript", (await plain.locator(".chip.cancelled").count()) === 1);
+
+  await plugins(plain, address);
+}
+
+// A plugin is decided about, tried, promoted and rolled back without JavaScript.
+async function plugins(plain, address) {
+  await plain.goto(`${address}/plugins`);
+  await plain.getByRole("link", { name: "1 grant to decide" }).first().click();
+  await plain.waitForURL("**/plugins/*#versions");
+  await plain.goto(`${address}/plugins/ini-baseline`);
+  await plain.getByLabel("read /proc/sys/**").check();
+  await plain.getByRole("button", { name: "Refuse ticked" }).click();
+  await plain.waitForURL("**/plugins/ini-baseline#versions");
+  check("a grant is refused by ticking it", (await plain.locator(".grants .state", { hasText: "refused" }).count()) === 1);
+
+  await plain.goto(`${address}/plugins/dpkg`);
+  const version = plain.locator(".version", { has: plain.locator("summary b", { hasText: /^0\.2\.0$/ }) });
+  await version.locator("summary", { hasText: /^Promote$/ }).click();
+  await plain.screenshot({ path: join(folder, "plugin-promote.png") });
+  await version.getByRole("button", { name: "Promote 0.2.0" }).click();
+  const asked = () => plain.locator("[name=accept_differences]").evaluate((box) => !box.checkValidity());
+  check("differences are not accepted by accident", plain.url().endsWith("/plugins/dpkg") && (await asked()), plain.url());
+  await version.getByLabel(/^Accept .* differences/).check();
+  await version.getByLabel(/^Accept that it failed/).check({ timeout: 500 }).catch(() => {});
+  await version.getByRole("button", { name: "Promote 0.2.0" }).click();
+  await plain.locator("#version-0\\.2\\.0 .chip", { hasText: "current" }).waitFor();
+  check("a version is promoted", (await plain.locator("#shadow").count()) === 0);
+
+  await plain.locator("summary", { hasText: "Roll back" }).click();
+  await plain.getByRole("button", { name: "Roll dpkg back" }).click();
+  await plain.locator("#version-0\\.1\\.0 .chip", { hasText: "current" }).waitFor();
+  check("and rolled back", (await plain.locator("summary", { hasText: "Roll back" }).count()) === 0);
+
+  await plain.locator("#version-0\\.2\\.0 summary", { hasText: "Canary" }).click();
+  await plain.locator("#version-0\\.2\\.0 form[action$=assign] select").selectOption({ index: 1 });
+  await plain.getByRole("button", { name: "Assign 0.2.0" }).click();
+  await plain.locator("#version-0\\.2\\.0 .chip", { hasText: "canary" }).waitFor();
+  await plain.locator("#version-0\\.2\\.0 summary", { hasText: "End canary" }).click();
+  await plain.getByRole("button", { name: "End the canary" }).click();
+  await plain.locator("#version-0\\.2\\.0 .chip", { hasText: "canary" }).waitFor({ state: "detached" });
+  check("a canary comes and goes", true);
 }
 
 // A deployment's page changes by itself when somebody else does something to it.

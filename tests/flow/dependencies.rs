@@ -12,9 +12,13 @@ fn allowed(package: &str) -> Option<&'static [&'static str]> {
         "farrier-agent" => {
             &["farrier-protocol", "farrier-trust", "farrier-agent-core", "farrier-spool", "farrier-runtime"]
         }
-        "farrier" => &["farrier-protocol", "farrier-trust", "farrier-runtime", "farrier-dpkg-rules"],
+        "farrier" => {
+            &["farrier-protocol", "farrier-trust", "farrier-runtime", "farrier-dpkg-rules", "farrier-workbench"]
+        }
+        "farrier-workbench" => &["farrier-protocol", "farrier-runtime", "farrier-plugins-build"],
         "farrier-plugin-dpkg" | "farrier-plugin-dpkg-installer" => &["farrier-plugin-sdk", "farrier-dpkg-rules"],
-        "farrier-plugin-hostile" | "farrier-plugin-hostile-installer" => &["farrier-plugin-sdk"],
+        "farrier-plugin-os-image-installer" => &["farrier-plugin-sdk", "farrier-plugin-os-image"],
+        name if name.starts_with("farrier-plugin-") || name.starts_with("farrier-sample-") => &["farrier-plugin-sdk"],
         "farrier-tests" => &["farrier", "farrier-agent", "farrier-test-harness"],
         _ => return None,
     })

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod author_guide;
 mod dependencies;
 mod enrollment;
 mod examples;
 mod killed_agent;
 mod offline;
+mod tables;
 mod whole_line;
