@@ -12,7 +12,8 @@ async fn the_list_says_what_counts_what_is_tried_and_what_to_look_at() {
     for named in [
         "<a href=\"/plugins/dpkg\">dpkg</a> <span class=\"chip quiet\">applicability</span>",
         "<span class=\"chip quiet\">shadow</span> 0.2.0",
-        "<span class=\"chip active\">canary</span> 1.1.0<span class=\"sub\">counts for <a href=\"/collections/4\">Canaries</a>",
+        "<span class=\"chip active\">canary</span> 1.1.0",
+        "counts for <a href=\"/collections/4\">Canaries</a>",
         "<span class=\"chip quiet\">installer</span>",
         "none counts",
         "1 grant to decide",
@@ -211,4 +212,22 @@ async fn a_client_shows_what_it_said_of_its_plugins() {
     sqlx::query(rename).execute(site.database.pool()).await.unwrap();
     let page = site.get(&format!("/clients/{failed}")).await.body;
     assert!(page.contains("<b>elsewhere</b>") && !page.contains("/plugins/elsewhere"), "{page}");
+}
+
+#[tokio::test]
+async fn a_mistake_in_an_address_is_named() {
+    let site = Site::with_plugins().await;
+    for (path, named) in [
+        ("/plugins?world=installer", "world"),
+        ("/plugins/dpkg?failed=yes", "1, 0"),
+        ("/plugins/dpkg?page=0", "number from 1"),
+        ("/plugins/dpkg?version=%00", "no version of a plugin"),
+        ("/plugins/dpkg?sort=hostname", "sort"),
+        ("/plugins/dpkg/differences?update=openssl", "no id of an update"),
+        ("/plugins/dpkg/differences?client=web-01", "no id of a client"),
+    ] {
+        let answer = site.get(path).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(answer.body.contains(named), "{path}: {}", answer.body);
+    }
 }

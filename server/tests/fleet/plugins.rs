@@ -42,9 +42,9 @@ async fn compared(database: &Database, now: i64) -> anyhow::Result<()> {
         "INSERT INTO shadow_differences (client_id, plugin, software_update_id, state, shadow_state, detail, \
          shadow_detail) SELECT s.client_id, 'dpkg', s.software_update_id, s.state, 1, u.source || ' is older than ' || \
          u.version, u.source || ' is as new as ' || u.version || ' with the epoch counted' FROM compliance_states s \
-         JOIN software_updates u ON u.id = s.software_update_id WHERE s.state = 2 AND u.id % 3 = 0",
-        "INSERT INTO shadow_results (client_id, plugin, version, shadow_version, scanned_at, compared, differing, error) \
-         SELECT c.id, 'dpkg', '0.1.0', '0.2.0', c.scanned_at, c.scan_evaluated, (SELECT COUNT(*) FROM \
+         JOIN software_updates u ON u.id = s.software_update_id WHERE s.state = 2",
+        "INSERT INTO shadow_results (client_id, plugin, version, shadow_version, scanned_at, compared, differing, \
+         error) SELECT c.id, 'dpkg', '0.1.0', '0.2.0', c.scanned_at, c.scan_evaluated, (SELECT COUNT(*) FROM \
          shadow_differences d WHERE d.client_id = c.id), CASE WHEN c.id % 13 = 5 THEN 'the plugin took longer than \
          10 seconds' ELSE '' END FROM clients c WHERE c.scanned_at IS NOT NULL AND c.id % 4 <> 3",
         "DELETE FROM shadow_differences WHERE client_id NOT IN (SELECT client_id FROM shadow_results)",
@@ -108,8 +108,8 @@ async fn waiting(database: &Database, now: i64) -> anyhow::Result<()> {
 /// What agents can run: a few are old, a few give little memory, a few have not said.
 async fn abilities(database: &Database) -> anyhow::Result<()> {
     let statement = "UPDATE clients SET wit = CASE WHEN id % 10 = 9 THEN '' WHEN id % 10 = 8 THEN '0.9.0' ELSE '1.0.0' \
-                     END, engine = 'native', plugin_memory_bytes = CASE WHEN id % 7 = 6 THEN 33554432 ELSE 67108864 END, \
-                     component_bytes = 4194304";
+                     END, engine = 'native', plugin_memory_bytes = CASE WHEN id % 7 = 6 THEN 33554432 ELSE 67108864 \
+                     END, component_bytes = 4194304";
     run(database, statement).await
 }
 

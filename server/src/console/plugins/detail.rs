@@ -7,13 +7,16 @@ use super::super::{State, filters};
 use super::{address, unknown};
 use crate::database::TrialFigures;
 use crate::database::views::{
-    CollectionRow, Page, PluginClientFilter, PluginClientRow, PluginDetail, PluginRow, PluginVersionRow, VersionClients,
+    CollectionRow, Page, PluginClientFilter, PluginClientRow, PluginDetail, PluginRow, PluginVersionRow, TopDifference,
+    VersionClients,
 };
 use crate::plugins::{FARRIER, GrantStanding};
 use askama::Template;
 use axum::extract::{Path, State as Shared};
 use axum::response::Html;
 
+/// Updates with differences that are shown.
+const SHOWN_DIFFERENCES: usize = 6;
 /// Bytes of a version in an address, at most.
 const MAX_VERSION_BYTES: usize = 200;
 
@@ -112,6 +115,11 @@ impl VersionCard {
 }
 
 impl PluginPage {
+    /// The updates on which most clients differ; their own page shows all.
+    fn shown_differences(&self) -> impl Iterator<Item = &TopDifference> {
+        self.plugin.shadow_summary.iter().flat_map(|shadow| shadow.top.iter().take(SHOWN_DIFFERENCES))
+    }
+
     fn is_installer(&self) -> bool {
         self.plugin.row.world == "installer"
     }
