@@ -209,8 +209,9 @@ pub struct ShadowResult {
     pub error: Text,
 }
 
-/// Differences that a client reports of one shadow, at most.
-pub const MAX_DIFFERENCES: usize = 256;
+/// Differences that a client reports of one shadow, at most. They are examples, for a person to read: how many there are
+/// is counted, and the site keeps those of every client.
+pub const MAX_DIFFERENCES: usize = 32;
 
 /// An update on which two versions of a plugin differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub const MIN_PERIOD_SECONDS: u32 = 1;
 /// What a first failed poll waits, at most; every further one waits twice as long, up to the poll period.
 pub const FIRST_RETRY_SECONDS: u32 = 15;
+/// What a scan waits, at most, after a first one in which a plugin failed through its own fault; after a second one, twice
+/// as long.
+pub const SCAN_AGAIN_SECONDS: u32 = 300;
 /// A period is stretched or shortened by up to this fraction of it (1/8), so that a fleet does not poll in step.
 const JITTER_DIVISOR: u32 = 8;
 
@@ -71,6 +74,16 @@ pub fn retry(poll_seconds: u32, failures: u32, random: u32) -> u32 {
     backoff(FIRST_RETRY_SECONDS, poll_seconds, failures, random)
 }
 
+/// What to wait after a scan. If a plugin is on trial, which failed through its own fault for the `trial`-th time in a row,
+/// that is soon: until it does its part or is given up, all of its updates are `Unknown`.
+#[must_use]
+pub fn next_scan(scan_seconds: u32, trial: Option<u8>, random: u32) -> u32 {
+    match trial {
+        Some(failures) => backoff(SCAN_AGAIN_SECONDS, scan_seconds, failures.into(), random),
+        None => jittered(scan_seconds, random),
+    }
+}
+
 /// What to wait after the `failures`-th failure in a row: between half and all of a step that is `first_seconds` at first,
 /// doubles with every failure and never exceeds `most_seconds`, chosen by `random`.
 #[must_use]
@@ -89,6 +102,7 @@ fn below(maximum: u32, random: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::versions::MAX_FAILURES;
 
     const RANDOMS: [u32; 5] = [0, 1, u32::MAX / 2, u32::MAX - 1, u32::MAX];
 
@@ -135,5 +149,16 @@ mod tests {
             }
         }
         assert_eq!(retry(5, 9, 0), 5);
+    }
+
+    #[test]
+    fn a_plugin_on_trial_is_given_up_within_minutes_and_costs_no_scans_then() {
+        let six_hours = 6 * 3_600;
+        for random in RANDOMS {
+            let trial: u32 = (1..MAX_FAILURES).map(|failures| next_scan(six_hours, Some(failures), random)).sum();
+            assert!((300..=900).contains(&trial), "{trial}");
+            assert_eq!(next_scan(six_hours, None, random), jittered(six_hours, random));
+            assert!(next_scan(60, Some(2), random) <= 60, "never later than without");
+        }
     }
 }

@@ -2,17 +2,23 @@
 //! it.
 //!
 //! The shadow answers rule by rule ([`Comparison`]). Where it seems to differ, both versions are asked again, for their
-//! reasons ([`Explained`]), and only what is confirmed by that is reported ([`ShadowReport`]).
+//! reasons ([`Explained`]), and what that does not refute is reported ([`ShadowReport`]).
 
 use crate::Finding;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::vec::Vec;
 use farrier_protocol::state_message::{
     Difference, MAX_DIFFERENCES, MAX_TEXT_BYTES, ShadowResult, StateMessage, Text, bounded,
 };
 use farrier_protocol::{ComplianceState, UnixTime, UpdateId};
 use serde::{Deserialize, Serialize};
+
+/// Updates that both versions are asked about again, at most. More are counted unconfirmed.
+const MAX_ASKED_ABOUT: usize = 256;
+/// Why there are no reasons.
+const NO_ANSWER: &str = "asked for its reasons, it gave no answer";
 
 /// The form in which a [`ShadowReport`] is stored.
 const FORM: u8 = 1;
@@ -41,7 +47,18 @@ pub struct Compared {
     /// How many updates both evaluated.
     pub updates: u32,
     /// Those on which they seem to differ.
-    pub differing: Vec<UpdateId>,
+    pub differing: Vec<Suspect>,
+}
+
+/// An update on which two versions seem to differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Suspect {
+    /// Which update.
+    pub update: UpdateId,
+    /// What counts.
+    pub state: ComplianceState,
+    /// What the shadow says.
+    pub shadow_state: ComplianceState,
 }
 
 impl Comparison {
@@ -82,8 +99,12 @@ impl Comparison {
         let Self { counting, shadow, suspects, unanswered, answered, seen, .. } = self;
         let state =
             |states: &States, update: &UpdateId| states.get(update).copied().unwrap_or(ComplianceState::NotRequired);
-        let differs = |update: &UpdateId| state(&counting, update) != state(&shadow, update);
-        let differing = suspects.into_iter().filter(|update| !unanswered.contains(update) && differs(update));
+        let suspects = suspects.into_iter().filter(|update| !unanswered.contains(update));
+        let suspects = suspects.map(|update| {
+            let (state, shadow_state) = (state(&counting, &update), state(&shadow, &update));
+            Suspect { update, state, shadow_state }
+        });
+        let differing = suspects.filter(|suspect| suspect.state != suspect.shadow_state);
         let updates = seen.map_or(answered, |mut seen| {
             seen.sort_unstable();
             seen.dedup();
@@ -95,9 +116,9 @@ impl Comparison {
 }
 
 impl Compared {
-    /// Those on which both versions are asked for their reasons: no more than are reported.
-    pub fn asked_about(&self) -> impl Iterator<Item = UpdateId> {
-        self.differing.iter().copied().take(MAX_DIFFERENCES)
+    /// Those on which both versions are asked for their reasons.
+    pub fn asked_about(&self) -> impl Iterator<Item = Suspect> {
+        self.differing.iter().copied().take(MAX_ASKED_ABOUT)
     }
 }
 
@@ -110,8 +131,36 @@ pub struct Explained {
     pub detail: Text,
 }
 
-/// The reasons of one version by update; none of those about which it gave no answer.
-pub type Explanations = BTreeMap<UpdateId, Explained>;
+/// What one version says when it is asked again.
+#[derive(Debug, Clone, Default)]
+pub struct Explanations {
+    answers: BTreeMap<UpdateId, Explained>,
+    /// Why there is no answer, in words.
+    unanswered: BTreeMap<UpdateId, Text>,
+}
+
+impl Explanations {
+    /// What it says of one rule of an update.
+    pub fn answer(&mut self, update: UpdateId, explained: Explained) {
+        match self.answers.get_mut(&update) {
+            Some(known) => known.merge(explained),
+            None => drop(self.answers.insert(update, explained)),
+        }
+    }
+
+    /// It gives no answer about a rule of this update, for this reason.
+    pub fn no_answer(&mut self, update: UpdateId, reason: &str) {
+        self.unanswered.entry(update).or_insert_with(|| bounded(&format!("{NO_ANSWER}: {reason}")));
+    }
+
+    /// What it says of the update, or why it says nothing.
+    fn of(&self, update: &UpdateId) -> Result<&Explained, Text> {
+        match self.unanswered.get(update) {
+            Some(reason) => Err(reason.clone()),
+            None => self.answers.get(update).ok_or_else(|| bounded(NO_ANSWER)),
+        }
+    }
+}
 
 impl Explained {
     /// What it says of one rule.
@@ -128,8 +177,13 @@ impl Explained {
         Self { state, detail: bounded(reason) }
     }
 
+    /// What was said before, with what can be said of it now.
+    fn standing(state: ComplianceState, said: Result<&Self, Text>) -> Self {
+        Self { state, detail: said.map_or_else(|reason| reason, |explained| explained.detail.clone()) }
+    }
+
     /// Adds what it says of another rule of the same update: the greater state wins.
-    pub fn merge(&mut self, other: Self) {
+    fn merge(&mut self, other: Self) {
         if other.state > self.state {
             *self = other;
         } else if other.state == self.state && !other.detail.is_empty() && other.detail != self.detail {
@@ -172,7 +226,7 @@ pub struct ShadowReport {
 
 impl ShadowReport {
     /// The report on a comparison, with the reasons of both versions. What they agree on when they are asked for their
-    /// reasons is no difference: the endpoint changed meanwhile.
+    /// reasons is no difference: the endpoint changed meanwhile. Where one of them gives none, what they said before stands.
     #[must_use]
     pub fn new(
         pair: Pair<'_>,
@@ -182,20 +236,24 @@ impl ShadowReport {
         error: &str,
         scanned_at: UnixTime,
     ) -> Self {
-        let difference = |update: UpdateId| {
-            let (counting, shadow) = (reasons.get(&update)?, shadow_reasons.get(&update)?);
+        let difference = |Suspect { update, state, shadow_state }| {
+            let (counting, shadow) = match (reasons.of(&update), shadow_reasons.of(&update)) {
+                (Ok(counting), Ok(shadow)) => (counting.clone(), shadow.clone()),
+                (counting, shadow) => (Explained::standing(state, counting), Explained::standing(shadow_state, shadow)),
+            };
             (counting.state != shadow.state).then(|| Difference {
                 plugin: bounded(pair.plugin),
                 update,
                 state: counting.state,
                 shadow_state: shadow.state,
-                detail: counting.detail.clone(),
-                shadow_detail: shadow.detail.clone(),
+                detail: counting.detail,
+                shadow_detail: shadow.detail,
             })
         };
-        let differences: Vec<_> = compared.asked_about().filter_map(difference).collect();
-        let not_asked = compared.differing.len().saturating_sub(MAX_DIFFERENCES);
+        let mut differences: Vec<_> = compared.asked_about().filter_map(difference).collect();
+        let not_asked = compared.differing.len().saturating_sub(MAX_ASKED_ABOUT);
         let differing = u32::try_from(differences.len() + not_asked).unwrap_or(u32::MAX);
+        differences.truncate(MAX_DIFFERENCES);
         let result = ShadowResult {
             plugin: bounded(pair.plugin),
             version: bounded(pair.version),
@@ -211,7 +269,7 @@ impl ShadowReport {
     /// The report on a shadow that could not be compared.
     #[must_use]
     pub fn failed(pair: Pair<'_>, error: &str, scanned_at: UnixTime) -> Self {
-        let (compared, none) = (Compared::default(), Explanations::new());
+        let (compared, none) = (Compared::default(), Explanations::default());
         Self::new(pair, &compared, &none, &none, error, scanned_at)
     }
 

@@ -173,6 +173,12 @@ impl Health {
         self.failed.contains_key(digest)
     }
 
+    /// How often in a row the version with this digest failed, as long as it is not given up.
+    #[must_use]
+    pub fn trial(&self, digest: &Digest) -> Option<u8> {
+        self.failed.get(digest).map(|failures| failures.count).filter(|count| *count < MAX_FAILURES)
+    }
+
     /// What holds as far as the site knows.
     pub fn told(&self) -> impl Iterator<Item = &FallBack> {
         self.told.values().filter(|fall_back| !fall_back.failed_version.is_empty())

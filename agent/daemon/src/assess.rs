@@ -13,6 +13,8 @@ pub(crate) struct Assessment {
     pub(crate) outcome: Outcome,
     /// How many updates are `Unknown` only because their plugin could not be asked.
     pub(crate) blind: u32,
+    /// How often in a row a plugin failed that failed now and is not given up yet; of several, the least.
+    pub(crate) trial: Option<u8>,
 }
 
 /// Scans, collects into `tally`, and records. Nothing is sent.
@@ -23,10 +25,10 @@ pub(crate) fn assess(session: &mut Session<'_>, tally: Tally) -> anyhow::Result<
     let scanner = Scanner::open(session.agent, &session.identity, &session.content)?;
     let health = health::load(&session.spool, &policy.assignment)?;
     let outcome = scanner.scan(&policy, &health, tally)?;
-    let Noted { blind, fell_back } = report::record(session, &outcome, &policy.assignment, health)?;
+    let Noted { blind, fell_back, trial } = report::record(session, &outcome, &policy.assignment, health)?;
     // Another version may name other scopes.
     if outcome.tally.incomplete || fell_back {
         StoredPolicy::refetch(&session.spool)?;
     }
-    Ok(Assessment { outcome, blind })
+    Ok(Assessment { outcome, blind, trial })
 }

@@ -8,7 +8,7 @@ use crate::{health, inventory, shadows};
 use anyhow::{anyhow, bail};
 use farrier_agent_core::enforcement::Job;
 use farrier_agent_core::report::{DamagedRecord, Profile, Recorded, everything, report};
-use farrier_agent_core::versions::Health;
+use farrier_agent_core::versions::{Conduct, Health};
 use farrier_agent_core::{Messages, Report};
 use farrier_protocol::assignment::Assignment;
 use farrier_protocol::state_message::{ScanResult, StateReply};
@@ -26,6 +26,8 @@ pub(crate) struct Noted {
     pub(crate) blind: u32,
     /// Whether the next scan uses another version of a plugin than this one.
     pub(crate) fell_back: bool,
+    /// How often in a row a plugin failed that failed now and is not given up yet; of several, the least.
+    pub(crate) trial: Option<u8>,
 }
 
 /// Records a scan and queues its messages, in one transaction.
@@ -69,7 +71,9 @@ pub(crate) fn record(
     spool.record(&Recording { records: &changes, blobs: &blobs, ..Recording::default() }, messages.iter())?;
     tracing::info!(changes = changes.len(), "Scan recorded");
     collapse(spool)?;
-    Ok(Noted { blind, fell_back: !fall_backs.is_empty() })
+    let at_fault = outcome.conducts.iter().filter(|(_, conduct)| matches!(conduct, Conduct::AtFault(_)));
+    let trial = at_fault.filter_map(|(digest, _)| health.trial(digest)).min();
+    Ok(Noted { blind, fell_back: !fall_backs.is_empty(), trial })
 }
 
 /// Sends what is queued until the site acknowledged everything. Returns how many messages that were.

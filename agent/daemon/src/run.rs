@@ -9,7 +9,7 @@ use crate::report::send;
 use crate::session::Session;
 use crate::shadows;
 use crate::site::{Site, SiteError};
-use farrier_agent_core::schedule::{Timer, jittered, retry};
+use farrier_agent_core::schedule::{Timer, jittered, next_scan, retry};
 use farrier_protocol::assignment::Schedule;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -110,6 +110,18 @@ impl<'a> Daemon<'a> {
         self.poll = Timer::due_now(now());
     }
 
+    /// The time of the next scan has come.
+    #[cfg(test)]
+    pub(crate) fn skip_to_scan(&mut self) {
+        self.scan = Timer::due_now(now());
+    }
+
+    /// How long no scan is due.
+    #[cfg(test)]
+    pub(crate) fn seconds_to_scan(&self) -> u32 {
+        self.scan.remaining_seconds(now())
+    }
+
     /// Does what is due, and then always naps.
     pub(crate) async fn turn(&mut self) {
         if self.seconds_to_wait() == 0 {
@@ -157,7 +169,7 @@ impl<'a> Daemon<'a> {
     }
 
     async fn poll_and_scan(&mut self, session: &mut Session<'_>) {
-        let mut reachable = None;
+        let (mut reachable, mut online) = (None, self.failures == 0);
         if self.poll.is_due(now()) {
             match contact(session).await {
                 Ok((site, polled)) => {
@@ -165,23 +177,26 @@ impl<'a> Daemon<'a> {
                         self.scan = Timer::due_now(now());
                     }
                     self.succeeded();
-                    reachable = Some(site);
+                    (reachable, online) = (Some(site), true);
                 }
-                Err(error) => self.failed(&error),
+                Err(error) => {
+                    online = !is_unreachable(&error);
+                    self.failed(&error);
+                }
             }
         }
         self.follow_schedule(session);
         if self.scan.is_due(now()) {
-            self.scan = Timer::start(now(), jittered(self.schedule.scan_seconds, chance()));
-            if let Err(error) = self.scan_with_engine(session) {
+            let trial = self.scan_with_engine(session).unwrap_or_else(|error| {
                 tracing::warn!(error = format!("{error:#}"), "No scan");
-            }
+                None
+            });
+            self.scan = Timer::start(now(), next_scan(self.schedule.scan_seconds, trial, chance()));
         }
         self.enforce(session).await;
-        // A site that could not be reached just now is left alone until the next poll.
-        if (reachable.is_some() || self.failures == 0)
-            && let Err(error) = report(session, reachable.as_ref()).await
-        {
+        // A site that could not be reached just now is left alone until the next poll. One that has nothing to follow still
+        // listens.
+        if online && let Err(error) = report(session, reachable.as_ref()).await {
             self.failed(&error);
         }
         // Last, so that nothing waits for what does not count.
@@ -211,13 +226,14 @@ impl<'a> Daemon<'a> {
         }
     }
 
-    fn scan_with_engine(&mut self, session: &mut Session<'_>) -> anyhow::Result<()> {
+    /// Scans. Returns how often in a row a plugin failed that is not given up yet.
+    fn scan_with_engine(&mut self, session: &mut Session<'_>) -> anyhow::Result<Option<u8>> {
         let assessment = self.engine()?.scan(session)?;
         self.shadows_due = true;
         if !assessment.outcome.tally.incomplete {
             self.incomplete_scans = 0;
         }
-        Ok(())
+        Ok(assessment.trial)
     }
 
     /// Has the engine do what is to be done about deployments.
@@ -294,12 +310,16 @@ impl<'a> Daemon<'a> {
         let seconds = retry(self.schedule.poll_seconds, self.failures, chance());
         self.poll = Timer::start(now(), seconds);
         let error_text = format!("{error:#}");
-        if matches!(error.downcast_ref(), Some(SiteError::Unreachable { .. })) {
+        if is_unreachable(error) {
             tracing::info!(error = error_text, retry_seconds = seconds, "Offline");
         } else {
             tracing::warn!(error = error_text, retry_seconds = seconds, "Poll failed");
         }
     }
+}
+
+fn is_unreachable(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(SiteError::Unreachable { .. }))
 }
 
 async fn contact(session: &mut Session<'_>) -> anyhow::Result<(Site, Polled)> {

@@ -35,7 +35,7 @@ pub(crate) fn compare(session: &mut Session<'_>) -> anyhow::Result<()> {
         for shadow in shadows {
             let states = states_of(&session.spool.records()?, PluginTag::of(&shadow.name))?;
             let failed = scan.plugins.iter().any(|plugin| plugin.name == shadow.name && !plugin.error.is_empty());
-            reports.push(scanner.scan_shadow(&policy, &health, shadow, Counting { states, failed })?);
+            reports.extend(scanner.scan_shadow(&policy, &health, shadow, Counting { states, failed })?);
         }
     }
     record(&session.spool, &told, &reports)

@@ -168,7 +168,7 @@ fn the_largest_difference_fits_a_batch_as_often_as_a_batch_has_messages() {
     let message = encode(&StateMessage::Difference(Box::new(largest))).unwrap();
     assert!(message.len() * MAX_MESSAGES <= MAX_BATCH_BYTES, "{} bytes", message.len());
     // What a client keeps of one shadow to say it again.
-    assert!(message.len() * MAX_DIFFERENCES <= 128 * 1024);
+    assert!(message.len() * MAX_DIFFERENCES <= 16 * 1024);
 }
 
 #[test]

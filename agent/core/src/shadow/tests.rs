@@ -1,5 +1,6 @@
 use super::*;
 use ComplianceState::{Installed, NotRequired, Required, Unknown};
+use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::{format, vec};
 
@@ -21,7 +22,10 @@ fn compare(counting: &[(u16, ComplianceState)], several: bool, shadow: &[(u16, C
 }
 
 fn numbers(compared: &Compared) -> (u32, Vec<u16>) {
-    (compared.updates, compared.differing.iter().map(|id| u16::from_be_bytes([id.0[0], id.0[1]])).collect())
+    (
+        compared.updates,
+        compared.differing.iter().map(|it| u16::from_be_bytes([it.update.0[0], it.update.0[1]])).collect(),
+    )
 }
 
 #[test]
@@ -72,25 +76,31 @@ fn finding(subject: &str, detail: &str) -> Finding {
 
 fn reasons(states: &[(u16, ComplianceState)]) -> Explanations {
     let explained = |state: ComplianceState| Explained::new(state, &[finding("libssl3", state.as_str())]);
-    states.iter().map(|(number, state)| (update(*number), explained(*state))).collect()
+    let mut reasons = Explanations::default();
+    states.iter().for_each(|(number, state)| reasons.answer(update(*number), explained(*state)));
+    reasons
 }
 
+/// Each of these is Required and NotRequired.
 fn compared(updates: u32, differing: impl IntoIterator<Item = u16>) -> Compared {
-    Compared { updates, differing: differing.into_iter().map(update).collect() }
+    let suspect = |number| Suspect { update: update(number), state: Required, shadow_state: NotRequired };
+    Compared { updates, differing: differing.into_iter().map(suspect).collect() }
+}
+
+fn differences(report: &ShadowReport) -> Vec<String> {
+    let differences = report.differences().iter();
+    differences
+        .map(|it| format!("{} {} {} / {} {}", it.update.0[1], it.state, it.detail, it.shadow_state, it.shadow_detail))
+        .collect()
 }
 
 #[test]
 fn a_report_holds_what_both_reasons_confirm() {
-    let counting = reasons(&[(1, Required), (2, Installed), (3, Required)]);
-    let shadow = reasons(&[(1, Installed), (2, Installed), (4, Required)]);
-    let report = ShadowReport::new(PAIR, &compared(9, [1, 2, 3, 4]), &counting, &shadow, "", 7);
-    let differences: Vec<_> = report
-        .differences()
-        .iter()
-        .map(|it| format!("{} {} {} / {} {}", it.update.0[1], it.state, it.detail, it.shadow_state, it.shadow_detail))
-        .collect();
-    // On the second they agree now; about the third and the fourth one of them gave no answer.
-    assert_eq!(differences, ["1 Required libssl3: Required / Installed libssl3: Installed"]);
+    let counting = reasons(&[(1, Required), (2, Installed)]);
+    let shadow = reasons(&[(1, Installed), (2, Installed)]);
+    let report = ShadowReport::new(PAIR, &compared(9, [1, 2]), &counting, &shadow, "", 7);
+    // On the second they agree now.
+    assert_eq!(differences(&report), ["1 Required libssl3: Required / Installed libssl3: Installed"]);
     let ShadowResult { compared, differing, scanned_at, .. } = report.result();
     assert_eq!((*compared, *differing, *scanned_at), (9, 1, 7));
     let messages: Vec<_> = report.messages().collect();
@@ -98,14 +108,38 @@ fn a_report_holds_what_both_reasons_confirm() {
 }
 
 #[test]
+fn a_difference_that_one_of_them_gives_no_reason_for_stands() {
+    let mut counting = reasons(&[(1, Required), (2, NotRequired), (3, Required)]);
+    let mut shadow = reasons(&[(1, NotRequired), (3, NotRequired)]);
+    shadow.no_answer(update(1), "it trapped");
+    shadow.no_answer(update(1), "it was given up");
+    counting.no_answer(update(4), "it trapped");
+    let report = ShadowReport::new(PAIR, &compared(9, [1, 2, 3, 4]), &counting, &shadow, "", 7);
+    let no_answer = "asked for its reasons, it gave no answer";
+    assert_eq!(
+        differences(&report),
+        [
+            format!("1 Required libssl3: Required / NotRequired {no_answer}: it trapped"),
+            // The answer of only one refutes nothing.
+            format!("2 Required libssl3: NotRequired / NotRequired {no_answer}"),
+            "3 Required libssl3: Required / NotRequired libssl3: NotRequired".to_owned(),
+            format!("4 Required {no_answer}: it trapped / NotRequired {no_answer}"),
+        ]
+    );
+    assert_eq!(report.result().differing, 4);
+}
+
+#[test]
 fn more_differences_than_are_reported_are_counted() {
-    let most = u16::try_from(MAX_DIFFERENCES).unwrap();
+    let most = u16::try_from(MAX_ASKED_ABOUT).unwrap();
     let all: Vec<_> = (0..most + 50).map(|number| (number, Required)).collect();
     let none: Vec<_> = (0..most + 50).map(|number| (number, NotRequired)).collect();
     let compared = compared(1_000, 0..most + 50);
-    assert_eq!(compared.asked_about().count(), MAX_DIFFERENCES);
+    assert_eq!(compared.asked_about().count(), MAX_ASKED_ABOUT);
     let report = ShadowReport::new(PAIR, &compared, &reasons(&all), &reasons(&none), "", 7);
     assert_eq!((report.differences().len(), report.result().differing), (MAX_DIFFERENCES, u32::from(most) + 50));
+    let report = ShadowReport::new(PAIR, &compared, &reasons(&all), &reasons(&all), "", 7);
+    assert_eq!((report.differences().len(), report.result().differing), (0, 50), "also those are refuted");
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Engine {
         };
         match installed {
             Ok(outcome) => {
-                let (notes, restart) = (notes(&outcome), restart(&outcome, turn.boot));
+                let (notes, restart) = (notes(&outcome, None), restart(&outcome, turn.boot));
                 tracing::info!(update = item.offer.name, notes, restart = restart.is_some(), "The installer is done");
                 let outcome = Outcome::Done { notes: &notes, restart };
                 turn.alter(key, |job| job.installation_ended(outcome, now()));
@@ -95,7 +95,8 @@ impl Engine {
         self.sight = None;
         match finished {
             Ok(outcome) => {
-                let notes = notes(&outcome);
+                // What it did is proved, so nothing waits for this restart.
+                let notes = notes(&outcome, Some("the machine is to be restarted"));
                 tracing::info!(update = item.offer.name, notes, "The installer has finished");
                 turn.alter(key, |job| {
                     job.finish_ended(Ok(&notes));
@@ -186,12 +187,12 @@ impl Engine {
     }
 }
 
-/// What an administrator should know, in one text.
-fn notes(outcome: &install::Outcome) -> String {
+/// What an administrator should know, in one text; of a restart of the machine, this.
+fn notes(outcome: &install::Outcome, machine: Option<&str>) -> String {
     let restarts = outcome.restarts.iter().filter_map(|restart| match &restart.subject {
         RestartSubject::Service(service) => Some(format!("the service {service} is to be restarted")),
         RestartSubject::Other(other) => Some(format!("{other} is to be restarted")),
-        RestartSubject::Machine => None,
+        RestartSubject::Machine => machine.map(str::to_owned),
     });
     outcome.notes.iter().cloned().chain(restarts).collect::<Vec<_>>().join("; ")
 }

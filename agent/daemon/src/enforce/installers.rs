@@ -95,8 +95,9 @@ impl<'a> Installers<'a> {
         if contents.is_empty() {
             contents = pick(&offer.contents, &|_, file| was_selected(file));
         }
+        // What its author has put into the instructions needs no content.
         anyhow::ensure!(
-            !contents.is_empty(),
+            !contents.is_empty() || offer.contents.is_empty(),
             "the installer {} finds nothing to install of it, although a scan says that it is required",
             offer.installer
         );

@@ -5,6 +5,7 @@ use super::plugin::{Guest, Trouble};
 use super::{Chunks, Scanner};
 use crate::clock::now;
 use crate::policy::Policy;
+use anyhow::Context as _;
 use farrier_agent_core::shadow::{Compared, Comparison, Explained, Explanations, Pair, ShadowReport, States};
 use farrier_agent_core::versions::Health;
 use farrier_protocol::assignment::{AssignedCatalog, AssignedPlugin};
@@ -51,54 +52,71 @@ struct Concerned<'a> {
 }
 
 impl Scanner<'_> {
-    /// Has a shadow of the policy scan.
+    /// Has a shadow of the policy scan. Nothing is reported where the version that counts gives nothing to compare it with:
+    /// that is no failure of the shadow, and the next scan may.
     pub(crate) fn scan_shadow(
         &self,
         policy: &Policy,
         health: &Health,
         shadow: &AssignedPlugin,
         counting: Counting,
-    ) -> anyhow::Result<ShadowReport> {
-        let assigned = policy.assignment.assessment.plugins.iter().find(|plugin| plugin.name == shadow.name);
-        let chosen = assigned.map(|assigned| health.choose(assigned, &policy.assignment.fallbacks, now()).version());
+    ) -> anyhow::Result<Option<ShadowReport>> {
+        let scopes = self.counting_version(policy, health, &shadow.name).and_then(|version| {
+            let scopes = self.guest(policy, version).and_then(|mut guest| Ok(guest.scopes()?))?;
+            Ok((version, scopes))
+        });
+        let (version, scopes) = match scopes {
+            Ok(found) => found,
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::info!(plugin.name = %shadow.name, error, "There is nothing to compare a shadow with");
+                return Ok(None);
+            }
+        };
         let mut chunks = Chunks::new(self.content)?;
-        let (version, error) = match chosen {
-            Some(Ok(version)) => (version, None),
-            Some(Err(reason)) => (assigned.unwrap_or(shadow), Some(reason)),
-            None => (shadow, Some("the plugin is not assigned".to_owned())),
-        };
-        let chunks = &mut chunks;
-        let mut scan = ShadowScan { scanner: self, policy, shadow, version, chunks, failures: Failures::default() };
-        let scanned = match error {
-            None => scan.run(counting),
-            Some(reason) => Err(anyhow::anyhow!("there is nothing to compare it with: {reason}")),
-        };
-        Ok(scanned.unwrap_or_else(|error| scan.report_failure(&format!("{error:#}"))))
+        let (chunks, failures) = (&mut chunks, Failures::default());
+        let mut scan = ShadowScan { scanner: self, policy, shadow, version, chunks, failures };
+        Ok(scan.run(&scopes, counting).unwrap_or_else(|error| Some(scan.report_failure(&format!("{error:#}")))))
+    }
+
+    /// The version of the plugin with this name that counts.
+    fn counting_version<'a>(
+        &self,
+        policy: &'a Policy,
+        health: &Health,
+        name: &str,
+    ) -> anyhow::Result<&'a AssignedPlugin> {
+        let assigned = policy.assignment.assessment.plugins.iter().find(|plugin| *plugin.name == *name);
+        let assigned = assigned.context("the plugin is not assigned")?;
+        health.choose(assigned, &policy.assignment.fallbacks, now()).version().map_err(anyhow::Error::msg)
     }
 }
 
 impl ShadowScan<'_, '_> {
-    /// One after the other: which catalogs count, what the shadow says of them, and what the version that counts says of
-    /// the updates on which they differ.
-    fn run(&mut self, counting: Counting) -> anyhow::Result<ShadowReport> {
-        let scopes = match self.scanner.guest(self.policy, self.version).and_then(|mut guest| Ok(guest.scopes()?)) {
-            Ok(scopes) => scopes,
-            Err(error) => anyhow::bail!("there is nothing to compare it with: {error:#}"),
-        };
+    /// One after the other: what the shadow says of the catalogs that count, and what both say of the updates on which they
+    /// differ. `scopes` are those of the version that counts.
+    fn run(&mut self, scopes: &[String], counting: Counting) -> anyhow::Result<Option<ShadowReport>> {
         let mut guest = self.scanner.guest(self.policy, self.shadow)?;
         let shadow_scopes = farrier_runtime::Scan::scopes(&mut guest)?;
-        let concerned = concerned(self.policy, self.shadow, &scopes, &shadow_scopes);
+        let concerned = concerned(self.policy, self.shadow, scopes, &shadow_scopes);
+        let counting_failed = counting.failed;
         let compared = self.compare(&mut guest, &concerned, counting);
-        let asked_about: BTreeSet<_> = compared.asked_about().collect();
-        let (mut reasons, mut shadow_reasons) = (Explanations::new(), Explanations::new());
+        if counting_failed && compared.updates == 0 && !concerned.is_empty() && self.failures.first.is_none() {
+            return Ok(None);
+        }
+        let asked_about: BTreeSet<_> = compared.asked_about().map(|suspect| suspect.update).collect();
+        let (mut reasons, mut shadow_reasons) = (Explanations::default(), Explanations::default());
         if !asked_about.is_empty() {
-            shadow_reasons = self.explain(&mut guest, &concerned, |it| it.by_shadow, &asked_about);
+            let trouble = self.explain(&mut guest, &concerned, |it| it.by_shadow, &asked_about, &mut shadow_reasons);
+            trouble.into_iter().for_each(|trouble| self.failures.note(trouble.reason));
             drop(guest);
-            let mut guest = self.scanner.guest(self.policy, self.version)?;
-            reasons = self.explain(&mut guest, &concerned, |it| it.by_version, &asked_about);
+            // Its trouble is not the shadow's. Without its reasons, what it said in its scan stands.
+            if let Ok(mut guest) = self.scanner.guest(self.policy, self.version) {
+                self.explain(&mut guest, &concerned, |it| it.by_version, &asked_about, &mut reasons);
+            }
         }
         let error = std::mem::take(&mut self.failures).words();
-        Ok(ShadowReport::new(self.pair(), &compared, &reasons, &shadow_reasons, &error, now()))
+        Ok(Some(ShadowReport::new(self.pair(), &compared, &reasons, &shadow_reasons, &error, now())))
     }
 
     fn report_failure(&self, error: &str) -> ShadowReport {
@@ -153,37 +171,45 @@ impl ShadowScan<'_, '_> {
         comparison.end()
     }
 
-    /// The reasons that one of the versions gives for these updates; none for those about which it cannot be asked.
+    /// The reasons that one of the versions gives for these updates. Returns its first trouble with that.
     fn explain(
         &mut self,
         guest: &mut impl Guest,
         concerned: &[Concerned<'_>],
         names: impl Fn(&Concerned<'_>) -> bool,
         wanted: &BTreeSet<UpdateId>,
-    ) -> Explanations {
-        let (mut explanations, mut unanswered) = (Explanations::new(), BTreeSet::new());
+        explanations: &mut Explanations,
+    ) -> Option<Trouble> {
+        let mut first = None;
         for concerned in concerned {
             let Ok(catalog) = self.chunks.catalog(&concerned.catalog.digest) else { continue };
             for entry in &catalog.chunks {
                 let Ok(chunk) = self.chunks.chunk(entry) else { continue };
                 for (update, rule) in wanted_of(&chunk, wanted) {
-                    let explained = match names(concerned) {
-                        true => explain(guest, rule),
-                        false => {
-                            let reason = format!("it does not name the scope {}", concerned.catalog.scope);
-                            Some(Explained::because(ComplianceState::NotRequired, &reason))
+                    if !names(concerned) {
+                        let reason = format!("it does not name the scope {}", concerned.catalog.scope);
+                        explanations.answer(update, Explained::because(ComplianceState::NotRequired, &reason));
+                        continue;
+                    }
+                    let trouble = match guest.evaluate_and_explain(rule) {
+                        Ok((state, Ok(findings))) => {
+                            explanations.answer(update, Explained::new(state, &findings));
+                            continue;
+                        }
+                        Ok((state, Err(trouble))) => {
+                            explanations.answer(update, Explained::because(state, &trouble.reason));
+                            trouble
+                        }
+                        Err(trouble) => {
+                            explanations.no_answer(update, &trouble.reason);
+                            trouble
                         }
                     };
-                    match (explained, explanations.get_mut(&update)) {
-                        (None, _) => drop(unanswered.insert(update)),
-                        (Some(explained), Some(known)) => known.merge(explained),
-                        (Some(explained), None) => drop(explanations.insert(update, explained)),
-                    }
+                    first.get_or_insert(trouble);
                 }
             }
         }
-        explanations.retain(|update, _| !unanswered.contains(update));
-        explanations
+        first
     }
 }
 
@@ -221,12 +247,4 @@ fn concerned<'a>(
 /// The rules of the updates that are wanted.
 fn wanted_of<'a>(chunk: &Chunk<'a>, wanted: &BTreeSet<UpdateId>) -> Vec<(UpdateId, &'a [u8])> {
     chunk.updates().zip(chunk.rules()).filter(|(update, _)| wanted.contains(update)).collect()
-}
-
-fn explain(guest: &mut impl Guest, rule: &[u8]) -> Option<Explained> {
-    let (state, findings) = guest.evaluate_and_explain(rule).ok()?;
-    Some(match findings {
-        Ok(findings) => Explained::new(state, &findings),
-        Err(trouble) => Explained::because(state, &trouble.reason),
-    })
 }

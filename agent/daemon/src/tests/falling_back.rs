@@ -2,9 +2,11 @@
 
 use super::deployment::Deployed;
 use super::versions::version;
-use super::{OPENSSL, World, rule};
+use super::{OPENSSL, World, rule, wait};
 use crate::explain::explain;
+use crate::run::Daemon;
 use crate::status::status;
+use farrier_agent_core::schedule::SCAN_AGAIN_SECONDS;
 use farrier_agent_core::versions::MAX_FAILURES;
 use farrier_protocol::ComplianceState;
 use farrier_protocol::enforcement::EnforcementState::{Failed, Succeeded};
@@ -148,15 +150,15 @@ fn a_memory_of_failures_that_cannot_be_understood_is_begun_anew() {
     assert!(fall_back(&world, "hostile").is_some());
 }
 
+/// A custom section of nothing: its id, its length and its name.
+fn padding() -> Vec<u8> {
+    [&[0, 0x84, 0x80, 0x40, 3][..], b"pad", &vec![0; 1 << 20]].concat()
+}
+
 #[test]
 fn a_component_that_is_too_large_for_the_client_stops_nothing_and_falls_back() {
     let mut world = with_new_version("nothing");
-    let large = {
-        let mut large = version("hostile", "0.4.0", &[]);
-        // A custom section of nothing: its id, its length and its name.
-        large.extend([&[0, 0x84, 0x80, 0x40, 3][..], b"pad", &vec![0; 1 << 20]].concat());
-        large
-    };
+    let large = [version("hostile", "0.4.0", &[]), padding()].concat();
     let length = large.len();
     let plugin = world.site.publish_plugin(large, &["/etc/hostile"]);
     let small = super::fake_site::dist("dpkg").len() + super::fake_site::dist("hostile").len();
@@ -178,6 +180,80 @@ fn a_component_that_is_too_large_for_the_client_stops_nothing_and_falls_back() {
     );
     world.round();
     assert_eq!(world.reported(UPDATE), Some(ComplianceState::Required));
+}
+
+#[test]
+fn a_daemon_scans_again_soon_until_a_plugin_that_fails_falls_back() {
+    let world = with_new_version("evaluate:panic");
+    let mut daemon = Daemon::new(&world.agent);
+    for failures in 1..u32::from(MAX_FAILURES) {
+        daemon.skip_to_scan();
+        wait(daemon.work());
+        let seconds = daemon.seconds_to_scan();
+        assert!(seconds <= SCAN_AGAIN_SECONDS * failures, "{seconds} after {failures}");
+    }
+    daemon.skip_to_scan();
+    wait(daemon.work());
+    assert!(fall_back(&world, "hostile").is_some());
+    assert!(daemon.seconds_to_scan() > 3_000, "{}", daemon.seconds_to_scan());
+    daemon.skip_to_poll();
+    wait(daemon.work());
+    assert_eq!(world.reported(UPDATE), Some(ComplianceState::Required), "also without waiting for the scan");
+}
+
+/// The hostile plugin in a version of which the manifest asks for more memory than anything has.
+fn greedy() -> Vec<u8> {
+    let description = r#""description":"Misbehaves in the way /etc/hostile says.""#;
+    let limits = format!("{:1$}", r#""description":"?","limits":{"memory_mebibytes":999}"#, description.len());
+    version("hostile", "0.3.0", &[(description, &limits), (r#""limits":{}"#, r#""limitz":{}"#)])
+}
+
+#[test]
+fn a_version_that_cannot_be_run_here_and_has_no_other_beside_it_makes_its_updates_unknown() {
+    let newer = || version("hostile", "0.3.0", &[(r#""wit":"1.0.0""#, r#""wit":"9.0.0""#)]);
+    let large = || [version("hostile", "0.3.0", &[]), padding()].concat();
+    let cases: [(&dyn Fn() -> Vec<u8>, usize, &str); 3] = [
+        (&large, 0, "see limits.component_bytes"),
+        (&greedy, 1, "asks for 1047527424 bytes of memory"),
+        (&newer, 1, "it was built for farrier:policy 9.0.0"),
+    ];
+    for (component, downloads, reason) in cases {
+        let mut world = with_new_version("nothing");
+        world.agent.config.limits.component_bytes =
+            Some(super::fake_site::dist("dpkg").len() + super::fake_site::dist("hostile").len());
+        world.site.shared().fallbacks.clear();
+        world.site.publish();
+        world.round();
+        assert_eq!(world.reported(UPDATE), Some(ComplianceState::Required));
+        let plugin = world.site.publish_plugin(component(), &["/etc/hostile"]);
+        let target = format!("GET /repository/targets/{}", plugin.digest);
+        let mut shared = world.site.shared();
+        shared.plugins.retain(|plugin| plugin.name != "hostile");
+        shared.plugins.push(plugin);
+        drop(shared);
+        world.site.publish();
+
+        let mut daemon = Daemon::new(&world.agent);
+        for _ in 0..2 * MAX_FAILURES {
+            daemon.skip_to_poll();
+            daemon.skip_to_scan();
+            wait(daemon.work());
+            assert_eq!(world.reported(UPDATE), Some(ComplianceState::Unknown), "{reason}");
+            assert_eq!(world.reported(OPENSSL), Some(ComplianceState::Required), "{reason}");
+            let scan = world.site.shared().client.scans.last().unwrap().clone();
+            let error = &scan.plugins.iter().find(|plugin| plugin.name == "hostile").unwrap().error;
+            assert!(error.contains(reason), "{error}");
+        }
+        let told = fall_back(&world, "hostile").unwrap();
+        assert_eq!((told.failed_version.as_str(), told.version.as_str()), ("0.3.0", ""), "{reason}");
+        assert!(told.reason.contains(reason), "{}", told.reason);
+        let fetched = world.site.take_requests().iter().filter(|request| **request == target).count();
+        assert_eq!(fetched, downloads, "{reason}");
+        assert!(daemon.seconds_to_scan() > 3_000, "{}: {reason}", daemon.seconds_to_scan());
+        daemon.skip_to_poll();
+        wait(daemon.work());
+        assert_eq!(world.site.take_requests(), ["GET /v3/assignment", "GET /repository/index"], "{reason}");
+    }
 }
 
 #[test]

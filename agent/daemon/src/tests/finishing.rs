@@ -76,6 +76,15 @@ fn one_that_finishes_in_the_end_leaves_no_trouble() {
 }
 
 #[test]
+fn one_that_wants_the_machine_restarted_when_it_finishes_says_so_and_nothing_waits_for_that() {
+    let deployed = installed("finish:ask-for-restarts");
+    deployed.round();
+    let last = deployed.last();
+    assert_eq!(last.state, Succeeded);
+    assert!(last.reason.contains("the machine is to be restarted"), "{}", last.reason);
+}
+
+#[test]
 fn what_was_installed_by_hand_is_not_finished() {
     let deployed = Deployed::with(|it| {
         it.world.write("var/lib/dpkg/status", &STATUS.replace("3.0.15-1", "3.0.17-1"));
@@ -142,6 +151,24 @@ fn instructions_reach_the_installer_and_finishing_removes_what_it_kept() {
     assert_eq!(read("kiosk"), "the new program");
     assert_eq!(read("VERSION").trim(), "1.2");
     assert_eq!(files_of_kiosk(&deployed.world), ["VERSION", "kiosk"], "the old set is gone: {}", last.reason);
+}
+
+#[test]
+fn an_update_that_is_all_instructions_is_installed_and_proved() {
+    let mut deployed = Deployed::with(|it| {
+        let update = &mut it.updates.updates[0];
+        (update.contents, update.instructions) = (Vec::new(), b"restart".to_vec());
+        it.world.write("etc/hostile", "ask-for-restarts");
+        it.world.write("boot", "first");
+    });
+    deployed.world.agent.config.restart.boot_id = Some(deployed.world.agent.config.root.join("boot"));
+    deployed.round();
+    let last = deployed.last();
+    assert_eq!((last.state, last.installations), (PendingRestart, 1), "{}", last.reason);
+    deployed.world.write("var/lib/dpkg/status", &STATUS.replace("3.0.15-1", "3.0.17-1"));
+    deployed.world.write("boot", "second");
+    deployed.round();
+    assert_eq!(deployed.last().state, Succeeded, "{}", deployed.last().reason);
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! What a scan finds, also when a plugin fails.
 
-use super::{BASH, OPENSSL, World, ZLIB, rule, words};
+use super::versions::version;
+use super::{BASH, OPENSSL, STATUS, World, ZLIB, rule, wait, words};
 use crate::assess::Assessment;
 use crate::explain::explain;
 use crate::output::{scan_json, scan_text};
+use crate::run::Daemon;
 use farrier_protocol::{ComplianceState, UpdateId};
+use std::fs;
 
 const HOSTILE: [&str; 3] = ["test/a/1", "test/b/1", "test/c/1"];
 
@@ -79,6 +82,54 @@ fn a_plugin_that_fails_before_it_is_asked_makes_what_was_reported_unknown() {
     assert_eq!(world.reported(OPENSSL), Some(ComplianceState::Required));
     let json = scan_json(&assessment, &Ok(()));
     assert_eq!((&json["counts"]["Unknown"], &json["counts"]["Required"]), (&3.into(), &1.into()));
+}
+
+#[test]
+fn a_plugin_that_neither_disk_nor_site_has_makes_its_updates_unknown_and_the_site_hears_of_it() {
+    let world = with_hostile("nothing");
+    world.round();
+    let lost = world.site.shared().plugins[1].digest;
+    let component = world.site.shared().content.remove(&lost).unwrap();
+    fs::remove_file(world.agent.layout.content().join(lost.to_string())).unwrap();
+    let mut daemon = Daemon::new(&world.agent);
+    let mut turns = |count| {
+        for _ in 0..count {
+            daemon.skip_to_poll();
+            daemon.skip_to_scan();
+            wait(daemon.work());
+        }
+        daemon.seconds_to_wait()
+    };
+    turns(1);
+    assert_eq!(world.reported(HOSTILE[0]), Some(ComplianceState::Unknown));
+    world.write("var/lib/dpkg/status", &STATUS.replace("3.0.15-1", "3.0.17-1"));
+    let seconds = turns(9);
+    assert_eq!(world.reported(HOSTILE[0]), Some(ComplianceState::Unknown));
+    assert_eq!(world.reported(OPENSSL), Some(ComplianceState::Installed), "a poll that fails silences nobody");
+    let last = world.site.shared().client.scans.last().unwrap().plugins[1].clone();
+    assert!(last.error.contains("is missing or damaged"), "{}", last.error);
+    assert!(world.site.shared().client.fall_backs.is_empty(), "the plugin is not to blame");
+    assert!(seconds > 400, "{seconds}");
+
+    world.site.shared().content.insert(lost, component);
+    turns(1);
+    assert_eq!(world.reported(HOSTILE[0]), Some(ComplianceState::Required));
+}
+
+#[test]
+fn a_new_version_that_the_site_does_not_have_is_not_followed() {
+    let world = with_hostile("nothing");
+    world.round();
+    let new = world.site.publish_plugin(version("hostile", "0.2.0", &[]), &["/etc/hostile"]);
+    let lost = new.digest;
+    world.site.shared().plugins[1] = new;
+    world.site.shared().content.remove(&lost).unwrap();
+    world.site.publish();
+    let error = words(world.poll());
+    assert!(error.contains("was not taken") && error.contains("404"), "{error}");
+    let assessment = world.scan().unwrap();
+    assert_eq!(assessment.outcome.plugins[1].version, env!("CARGO_PKG_VERSION"));
+    assert_eq!(state(&assessment, HOSTILE[0]), Some(ComplianceState::Required));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::versions::version;
 use super::{BASH, OPENSSL, SCOPE, STATUS, World, ZLIB, debian_updates};
 use crate::run::Daemon;
 use crate::status::status;
+use farrier_agent_core::versions::MAX_FAILURES;
 use farrier_protocol::state_message::{Difference, ShadowResult};
 use farrier_protocol::{ComplianceState, Digest, UpdateId};
 use std::fs;
@@ -161,22 +162,32 @@ fn a_shadow_that_fails_is_its_error_and_nothing_else() {
     }
 }
 
-#[test]
-fn a_shadow_that_traps_is_its_error_also_for_ever() {
+/// A client with a plugin that does what this order says, and a shadow of it that does what the other says.
+fn hostile(order: &str, shadow_order: &str, replaced: &[(&str, &str)]) -> World {
     let world = World::enrolled();
-    world.write("etc/hostile", "nothing");
-    world.write("etc/hostilf", "evaluate:panic");
+    world.write("etc/hostile", order);
+    world.write("etc/hostilf", shadow_order);
     world.site.add_plugin("hostile", &["/etc/hostile"]);
     let updates = [("test/a/1", vec![1]), ("test/b/1", vec![1]), ("test/c/1", vec![1])];
     world.site.add_catalog("hostile", "hostile/test/any", "catalogs/hostile/any", &updates);
-    let shadow = version("hostile", "0.2.0", &[("/etc/hostile", "/etc/hostilf")]);
-    let shadow = world.site.publish_plugin(shadow, &["/etc/hostilf"]);
+    let replaced = [&[("/etc/hostile", "/etc/hostilf")], replaced].concat();
+    let shadow = world.site.publish_plugin(version("hostile", "0.2.0", &replaced), &["/etc/hostilf"]);
     world.site.shared().shadows.push(shadow);
     world.site.publish();
+    world
+}
+
+fn told_of_hostile(world: &World) -> Option<(ShadowResult, Vec<Difference>)> {
+    world.site.shared().client.shadows.get("hostile").cloned()
+}
+
+#[test]
+fn a_shadow_that_traps_is_its_error_also_for_ever() {
+    let world = hostile("nothing", "evaluate:panic", &[]);
     for _ in 0..5 {
         world.round_with_shadows();
     }
-    let (result, differences) = world.site.shared().client.shadows["hostile"].clone();
+    let (result, differences) = told_of_hostile(&world).unwrap();
     assert!(result.error.contains("panicking as told"), "{}", result.error);
     assert_eq!((result.compared, result.differing, differences.len()), (0, 0, 0));
     assert_eq!(world.reported("test/a/1"), Some(ComplianceState::Required));
@@ -185,12 +196,62 @@ fn a_shadow_that_traps_is_its_error_also_for_ever() {
     world.write("etc/hostilf", "explain:panic");
     world.write("etc/hostile", "evaluate:panic");
     world.round_with_shadows();
-    let (result, _) = world.site.shared().client.shadows["hostile"].clone();
+    let (result, _) = told_of_hostile(&world).unwrap();
     assert_eq!(
         (result.compared, result.differing),
         (0, 0),
         "where the version that counts fails there is nothing to compare"
     );
+}
+
+#[test]
+fn differences_that_a_shadow_cannot_explain_count_and_so_does_its_failure() {
+    // More than it is asked about before it is given up.
+    const COUNT: u32 = 20;
+    let world = hostile("nothing", "explain:panic", &[("hostile/test/any", "hostile/test/new")]);
+    let names: Vec<_> = (0..COUNT).map(|number| format!("test/new/{number}")).collect();
+    let updates: Vec<_> = names.iter().map(|name| (name.as_str(), vec![1])).collect();
+    world.site.add_catalog("hostile", "hostile/test/new", "catalogs/hostile/new", &updates);
+    world.site.publish();
+    world.round_with_shadows();
+    let (result, differences) = told_of_hostile(&world).unwrap();
+    assert_eq!((result.compared, result.differing), (COUNT + 3, COUNT + 3));
+    assert!(result.error.contains("panicking as told"), "{}", result.error);
+    assert_eq!(differences.len(), result.differing as usize);
+    let unexplained: Vec<_> = differences.iter().filter(|it| it.shadow_detail.contains("gave no answer")).collect();
+    assert!(!unexplained.is_empty());
+    for it in unexplained {
+        assert_eq!((it.state, it.shadow_state), (ComplianceState::NotRequired, ComplianceState::Required));
+        assert!(it.shadow_detail.contains("panicking as told"), "{}", it.shadow_detail);
+    }
+}
+
+#[test]
+fn a_version_that_counts_and_fails_is_no_failure_of_its_shadow() {
+    for order in ["scopes:trap", "open:trap", "evaluate:panic"] {
+        let world = hostile(order, "nothing", &[]);
+        world.round_with_shadows();
+        assert_eq!(told_of_hostile(&world), None, "{order}");
+        world.write("etc/hostile", "nothing");
+        world.round_with_shadows();
+        let (result, _) = told_of_hostile(&world).unwrap();
+        assert_eq!((result.compared, result.differing, result.error.as_str()), (3, 0, ""), "{order}");
+
+        world.write("etc/hostile", order);
+        (0..=MAX_FAILURES).for_each(|_| drop(world.round_with_shadows()));
+        assert!(world.site.shared().client.fall_backs.contains_key("hostile"), "{order}");
+        assert_eq!(told_of_hostile(&world).unwrap().0, result, "what it said before stands: {order}");
+    }
+}
+
+#[test]
+fn a_site_without_a_catalog_is_nobodys_failure() {
+    let world = shadowed();
+    world.write("etc/os-release", "ID=debian\nVERSION_CODENAME=forky\n");
+    (0..=MAX_FAILURES).for_each(|_| drop(world.round_with_shadows()));
+    let (result, _) = told(&world).unwrap();
+    assert_eq!((result.compared, result.differing, result.error.as_str()), (0, 0, ""));
+    assert!(world.site.shared().client.fall_backs.is_empty());
 }
 
 #[test]
