@@ -18,6 +18,10 @@ use std::time::{Duration, Instant};
 const MAX_COMPILE_SECONDS: u64 = 60;
 /// Address space of a child.
 const MAX_ADDRESS_SPACE_BYTES: u64 = 1 << 30;
+/// Bytes of an artefact for each byte of its component, at most: what people write is compiled to some four.
+const MAX_ARTEFACT_FACTOR: usize = 8;
+/// Bytes of an artefact that are no matter, however small the component.
+const SMALL_ARTEFACT_BYTES: usize = 1 << 20;
 /// Bytes of a component a child reads; whoever starts it has its own, lower limit.
 const MAX_INPUT_BYTES: u64 = 16 << 20;
 /// Bytes of a child's message of failure.
@@ -70,7 +74,7 @@ pub enum CompileError {
     /// The compiler does not accept it.
     #[error("the compiler refused the component: {0}")]
     Refused(String),
-    /// The artefact is larger than [`Limits::artefact_bytes`].
+    /// The artefact is larger than [`Limits::artefact_bytes`], or than a component of that size is ever compiled to.
     #[error("the compiled component has more than {limit} bytes")]
     TooLarge {
         /// The limit.
@@ -90,15 +94,17 @@ impl Compiler {
     /// # Errors
     /// When the component is not valid, or the compiler does not come to an end within its limits.
     pub fn compile(&self, profile: Profile, component: &[u8], limits: &Limits) -> Result<Artefact, CompileError> {
+        let most = component.len().saturating_mul(MAX_ARTEFACT_FACTOR).saturating_add(SMALL_ARTEFACT_BYTES);
+        let limit = limits.artefact_bytes.min(most);
         let bytes = match self {
             Self::InProcess => compile_here(profile, component)?,
             Self::Child { program, arguments } => {
                 let mut command = Command::new(program);
-                compile_in_child(command.args(arguments), profile, component, limits.artefact_bytes)?
+                compile_in_child(command.args(arguments), profile, component, limit)?
             }
         };
-        if bytes.len() > limits.artefact_bytes {
-            return Err(CompileError::TooLarge { limit: limits.artefact_bytes });
+        if bytes.len() > limit {
+            return Err(CompileError::TooLarge { limit });
         }
         Ok(Artefact::compiled(bytes))
     }

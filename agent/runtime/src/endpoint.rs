@@ -2,12 +2,14 @@
 
 use crate::observe::{HostCall, Observer, Programs};
 use crate::reader::{Reader, TimeIsUp};
-use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +17,9 @@ use std::time::{Duration, Instant};
 /// How often a path is resolved again when the tree changed underneath.
 #[cfg(target_os = "linux")]
 const MAX_RESOLVE_ATTEMPTS: usize = 16;
+
+/// With these neither a pipe nor a device blocks whoever opens it.
+const HARMLESS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// How much longer than its deadline something may take.
 const GRACE: Duration = Duration::from_millis(20);
@@ -62,7 +67,10 @@ impl Endpoint {
     pub fn open(root: &Path) -> Result<Self, EndpointError> {
         let open = || {
             let path = root.canonicalize()?;
-            Ok(Root { folder: Dir::open_ambient_dir(&path, ambient_authority())?, path, reader: Reader::default() })
+            // Open for reading, not as a mere path: what is done in it has to survive a power cut, too.
+            let flags = (OFlags::DIRECTORY | OFlags::CLOEXEC).bits().cast_signed();
+            let folder = Dir::from_std_file(File::options().read(true).custom_flags(flags).open(&path)?);
+            Ok(Root { folder, path, reader: Reader::default() })
         };
         match open() {
             Ok(root) => {
@@ -149,12 +157,21 @@ impl Endpoint {
 impl Root {
     /// The regular file with this normalized path, and its size.
     pub(crate) fn open_regular(&self, path: &str) -> io::Result<(File, u64)> {
-        let file = self.open(path, OFlags::empty())?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
+        // Looked at before it is opened: opening some devices does something.
+        let seen = self.open(path, OFlags::PATH)?;
+        let metadata = regular(&seen)?;
+        let through_itself = format!("/proc/self/fd/{}", seen.as_raw_fd());
+        let file = match rustix::fs::open(through_itself, HARMLESS | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(file) => return Ok((file.into(), metadata.len())),
+            // No proc is mounted here.
+            Err(Errno::NOENT) => self.open(path, OFlags::empty())?,
+            Err(error) => return Err(error.into()),
+        };
+        let found = regular(&file)?;
+        if (found.dev(), found.ino()) != (metadata.dev(), metadata.ino()) {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it was exchanged while it was opened"));
         }
-        Ok((file, metadata.len()))
+        Ok((file, found.len()))
     }
 
     /// Whether it is this machine's own.
@@ -183,14 +200,11 @@ impl Root {
     /// Opens what this normalized path names. Links are followed as they would be by a program whose root is the
     /// endpoint's, so also absolute ones; nothing leads out of it.
     pub(crate) fn open(&self, path: &str, kind: OFlags) -> io::Result<File> {
-        // Neither a pipe nor a device may block the scan: what is not a regular file is refused after opening.
-        let harmless = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         // What is only named and not opened does nothing anyway, and takes no such flags.
-        let flags = kind | OFlags::CLOEXEC | if kind.contains(OFlags::PATH) { OFlags::empty() } else { harmless };
+        let flags = kind | OFlags::CLOEXEC | if kind.contains(OFlags::PATH) { OFlags::empty() } else { HARMLESS };
         #[cfg(target_os = "linux")]
         for _ in 0..MAX_RESOLVE_ATTEMPTS {
-            use rustix::fs::{Mode, ResolveFlags, openat2};
-            use rustix::io::Errno;
+            use rustix::fs::{ResolveFlags, openat2};
             let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
             match openat2(&self.folder, path, flags, Mode::empty(), resolve) {
                 Ok(file) => return Ok(file.into()),
@@ -211,12 +225,8 @@ impl Root {
         }
         // The folders on the way are the endpoint's own affair, as for reading; only the last name is looked at itself.
         let folder = self.open(if above.is_empty() { "/" } else { above }, OFlags::DIRECTORY)?;
-        let found = rustix::fs::openat(
-            &folder,
-            name,
-            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            rustix::fs::Mode::empty(),
-        )?;
+        let found =
+            rustix::fs::openat(&folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
         File::from(found).metadata()
     }
 
@@ -227,7 +237,7 @@ impl Root {
 
     /// The same where the kernel does not help; here absolute links are refused.
     fn open_beneath(&self, path: &str, flags: OFlags) -> io::Result<File> {
-        use cap_std::fs::{OpenOptions, OpenOptionsExt};
+        use cap_std::fs::{OpenOptions, OpenOptionsExt as _};
         let relative = match path.trim_start_matches('/') {
             "" => ".",
             relative => relative,
@@ -237,10 +247,36 @@ impl Root {
     }
 }
 
+/// What is known of it, and an error if it is no regular file.
+fn regular(file: &File) -> io::Result<std::fs::Metadata> {
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok(metadata) } else { Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{CWD, FileType, inotify, mknodat};
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_is_no_regular_file_is_not_even_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("file"), "12345").unwrap();
+        mknodat(CWD, path("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+        for name in ["file", "pipe"] {
+            inotify::add_watch(&watch, path(name), inotify::WatchFlags::OPEN).unwrap();
+        }
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 512];
+        let mut was_opened = || inotify::Reader::new(&watch, &mut buffer).next().is_ok();
+        let root = Endpoint::open(folder.path()).unwrap().root;
+        assert_eq!(root.open_regular("/pipe").unwrap_err().to_string(), "not a regular file");
+        assert!(!was_opened());
+        assert_eq!(root.open_regular("/file").unwrap().1, 5);
+        assert!(was_opened());
+    }
 
     #[test]
     fn without_the_kernels_help_nothing_leads_out_either() {
@@ -251,8 +287,11 @@ mod tests {
         symlink("../os-release", root.path().join("etc/relative")).unwrap();
         symlink(outside.path().join("secret"), root.path().join("etc/escape")).unwrap();
         let endpoint = Endpoint::open(root.path()).unwrap();
-        assert!(endpoint.root.open_beneath("/etc/relative", OFlags::NONBLOCK).is_ok());
-        assert!(endpoint.root.open_beneath("/etc/escape", OFlags::NONBLOCK).is_err());
+        for flags in [OFlags::NONBLOCK, OFlags::PATH] {
+            assert!(regular(&endpoint.root.open_beneath("/etc/relative", flags).unwrap()).is_ok());
+            let escaped = endpoint.root.open_beneath("/etc/escape", flags);
+            assert!(escaped.is_err() || regular(&escaped.unwrap()).is_err());
+        }
         assert!(endpoint.root.open_beneath("/", OFlags::DIRECTORY).is_ok());
     }
 

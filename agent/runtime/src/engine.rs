@@ -6,8 +6,8 @@
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
-use wasmtime::{Config, Engine, OptLevel, WasmFeatures};
+use std::time::{Duration, Instant};
+use wasmtime::{Config, Engine, OptLevel, UpdateDeadline, WasmFeatures};
 
 /// The exact version of the engine; a test compares it with `Cargo.lock`.
 const WASMTIME_VERSION: &str = "48.0.8";
@@ -18,8 +18,11 @@ const SETTINGS_REVISION: u32 = 1;
 pub(crate) const MEMORY_RESERVATION_BYTES: u64 = 64 << 20;
 /// Address space that faults, on both sides of a linear memory.
 const MEMORY_GUARD_BYTES: u64 = 64 << 10;
-/// The period of the epoch, in which a guest's time is measured.
-pub(crate) const TICK_MILLISECONDS: u64 = 10;
+/// The period of the epoch.
+const TICK_MILLISECONDS: u64 = 10;
+/// How many ticks a guest computes before it is asked whether its time is up. They come late, each by a little, so that many
+/// of them are no measure of time.
+pub(crate) const TICKS_AT_ONCE: u64 = 1;
 /// Stack of the ticker's thread, which calls nothing deep.
 const TICKER_STACK_BYTES: usize = 64 << 10;
 
@@ -102,6 +105,11 @@ const UNNEEDED_FEATURES: WasmFeatures = WasmFeatures::TAIL_CALL
     .union(WasmFeatures::EXCEPTIONS)
     .union(WasmFeatures::THREADS);
 
+/// Whether a guest may go on computing whose time ends then.
+pub(crate) fn go_on(now: Instant, end: Instant) -> UpdateDeadline {
+    if now < end { UpdateDeadline::Continue(TICKS_AT_ONCE) } else { UpdateDeadline::Interrupt }
+}
+
 /// The engine's clock: a thread that advances the epoch as long as it is held.
 pub(crate) struct Ticker {
     // Dropping the sender is what ends the thread.
@@ -112,7 +120,6 @@ pub(crate) struct Ticker {
 impl Ticker {
     fn start(engine: Engine) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
-        // Ticks that were missed are not caught up: a machine that slept must not rob the guest of its time.
         let tick = move || {
             while stopped.recv_timeout(Duration::from_millis(TICK_MILLISECONDS)) == Err(RecvTimeoutError::Timeout) {
                 engine.increment_epoch();
@@ -169,6 +176,18 @@ mod tests {
             assert_eq!(Profile::from_id(&profile.id()), Some(profile));
         }
         assert_eq!(Profile::from_id("wasmtime-1.0.0/pulley64/settings-1"), None);
+    }
+
+    #[test]
+    fn late_ticks_give_a_guest_no_more_time() {
+        let begin = Instant::now();
+        let end = begin + Duration::from_secs(10);
+        // As on a machine on which every thread is woken a third of a period late.
+        let (mut now, period) = (begin, Duration::from_millis(TICK_MILLISECONDS) * 4 / 3);
+        while let UpdateDeadline::Continue(ticks) = go_on(now, end) {
+            now += period * u32::try_from(ticks).unwrap();
+        }
+        assert!(now >= end && now - end < Duration::from_millis(50), "{:?}", now - begin);
     }
 
     #[test]

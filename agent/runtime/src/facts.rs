@@ -69,6 +69,11 @@ impl Facts {
         self.deadline = deadline;
     }
 
+    /// When its time is up.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     fn granted(&mut self, path: &str) -> Result<String, Error> {
         let path = normalize(path).map_err(Error::Invalid)?;
         self.grants.check_logged(&path).map_err(|denial| Error::Denied(denial.to_string()))?;

@@ -1,8 +1,9 @@
 //! A look into a component without compiling it: for authors, and for whoever approves it.
 
-use crate::grants::{RunGrant, parse_glob};
+use crate::grants::{Glob, RunGrant};
 use crate::limits::Limits;
 use crate::manifest::{Manifest, ManifestError, Request};
+use crate::parts;
 use crate::plugin::{export, imports, without_version};
 use crate::text::printable;
 use std::collections::BTreeSet;
@@ -212,6 +213,9 @@ impl Inspection {
             warnings
                 .push(format!("it asks for {seconds} s a call: an agent gives {limit} s unless it is told otherwise"));
         }
+        if let Err(problem) = parts::check(component, &default) {
+            warnings.push(format!("no agent takes it: {problem}"));
+        }
         if let Some(path) = builders_path(component) {
             warnings.push(format!("it tells where it was built: `{path}`"));
         }
@@ -248,10 +252,10 @@ impl Inspection {
         let Manifest { read, write, run, .. } = &self.manifest;
         for (list, requests, precious) in [("read", read, SECRETS.as_slice()), ("write", write, KEYS.as_slice())] {
             for Request { grant, .. } in requests {
-                let Ok(glob) = parse_glob(grant) else { continue };
+                let Ok(glob) = Glob::parse(grant) else { continue };
                 if is_wide(grant, list == "write") {
                     warnings.push(format!("it asks to {list} `{grant}`, which is nearly everything"));
-                } else if let Some(file) = precious.iter().find(|file| glob.compile_matcher().is_match(file)) {
+                } else if let Some(file) = precious.iter().find(|file| glob.is_match(file)) {
                     warnings.push(format!("it asks to {list} `{grant}`, and so {file}"));
                 }
             }

@@ -27,6 +27,7 @@ mod limits;
 mod log;
 mod manifest;
 mod observe;
+mod parts;
 mod plugin;
 #[cfg(test)]
 mod properties;

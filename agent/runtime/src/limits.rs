@@ -17,8 +17,10 @@ pub struct Limits {
     pub tables: usize,
     /// Elements of all tables of a scan together.
     pub table_elements: usize,
-    /// Core instances.
+    /// Core instances, and as many instances of components.
     pub instances: usize,
+    /// Types, imports, exports and whatever else a component is put together of, as often as it is instantiated.
+    pub parts: usize,
     /// Bytes of the guest's stack.
     pub wasm_stack_bytes: usize,
     /// Resource handles a guest may hold, its own and the host's.
@@ -91,6 +93,7 @@ impl Default for Limits {
             tables: 8,
             table_elements: 16 << 10,
             instances: 128,
+            parts: 16 << 10,
             wasm_stack_bytes: 256 << 10,
             handles: 64,
             call_milliseconds: 10_000,

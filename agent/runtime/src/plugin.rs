@@ -6,8 +6,9 @@ use crate::endpoint::Endpoint;
 use crate::engine::{MEMORY_RESERVATION_BYTES, Profile, SharedTicker};
 use crate::grants::Grants;
 use crate::install::{self, InstallerPlugin, InstallerPre};
-use crate::limits::Limits;
+use crate::limits::{LimitExceeded, Limits};
 use crate::manifest::{AskedLimits, Manifest, ManifestError, World};
+use crate::parts;
 use crate::scan::Scan;
 use crate::world::{self, ApplicabilityPre, State};
 use farrier_protocol::Digest;
@@ -75,6 +76,9 @@ pub enum LoadError {
         /// The setting in `agent.toml`.
         setting: &'static str,
     },
+    /// Put together of more than [`Limits::instances`] or [`Limits::parts`].
+    #[error(transparent)]
+    Limit(#[from] LimitExceeded),
     /// It could not be compiled.
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -189,6 +193,7 @@ impl Runtime {
         let manifest = Manifest::read(component)?;
         manifest.check_runs_in(world).map_err(LoadError::OtherWorld)?;
         self.limits_of(&manifest)?;
+        parts::check(component, &self.host.limits)?;
         Ok((manifest, self.cached_or_compiled(component, cache, compiler)?))
     }
 

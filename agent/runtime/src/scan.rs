@@ -1,7 +1,7 @@
 //! A scan: questions to one guest, each answered within the limits or not at all.
 
 use crate::endpoint::Endpoint;
-use crate::engine::{TICK_MILLISECONDS, Ticker};
+use crate::engine::{TICKS_AT_ONCE, Ticker};
 use crate::facts::Facts;
 use crate::failure::{Call, ScanError};
 use crate::grants::Grants;
@@ -253,8 +253,7 @@ impl Guest {
 /// The guest's time runs from here.
 fn begin(store: &mut Store<State>, milliseconds: u64) -> Instant {
     let now = Instant::now();
-    // One tick more, because the first may come at once.
-    store.set_epoch_deadline(milliseconds.div_ceil(TICK_MILLISECONDS) + 1);
+    store.set_epoch_deadline(TICKS_AT_ONCE);
     store.data_mut().log.forget_last_words();
     store.data_mut().facts.set_deadline(now + Duration::from_millis(milliseconds));
     now

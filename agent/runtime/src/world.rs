@@ -1,8 +1,10 @@
 //! The applicability world as the host provides it: facts and log, and nothing else.
 
+use crate::engine::go_on;
 use crate::facts::Facts;
 use crate::limits::{ALL_FUEL, InstanceMeter, Limits};
 use crate::log::GuestLog;
+use std::time::Instant;
 use wasmtime::component::{HasData, Linker};
 use wasmtime::{Engine, Store};
 
@@ -51,6 +53,7 @@ impl State {
         store.set_max_component_handles(limits.handles);
         // An error where the engine does not count: then there is nothing to give.
         let _ = store.set_fuel(ALL_FUEL);
+        store.epoch_deadline_callback(|guest| Ok(go_on(Instant::now(), guest.data().facts.deadline())));
         store
     }
 }

@@ -16,7 +16,7 @@ use farrier_runtime::{
 };
 use install_stage::{Stage, runs_programs};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Some("babble") => return babble(),
         Some("die halfway") => return die_halfway(),
         Some("misbehave") => return misbehave(),
+        Some("be loaded") => return be_loaded(),
         _ => {}
     }
     for profile in Profile::ALL {
@@ -42,9 +43,11 @@ fn main() -> ExitCode {
     }
     a_child_that_crashes_is_an_error();
     a_child_that_babbles_is_cut_off();
+    an_artefact_is_no_larger_than_its_component_makes_likely();
     half_an_artefact_is_none();
     a_program_that_is_not_there_is_an_error();
     no_guest_makes_the_host_take_more_than_its_memory();
+    no_component_makes_the_host_take_more_than_a_guests_memory();
     a_guest_that_never_returns_is_ended_in_time();
     a_guest_is_ended_in_time_while_its_program_runs();
     ExitCode::SUCCESS
@@ -111,6 +114,11 @@ fn a_child_that_babbles_is_cut_off() {
     assert_eq!(refusal(&child("babble"), Profile::Native, b""), "the compiled component has more than 1048576 bytes");
 }
 
+fn an_artefact_is_no_larger_than_its_component_makes_likely() {
+    let error = child("babble").compile(Profile::Native, &[0; 1_000], &Limits::default()).err().unwrap();
+    assert_eq!(error.to_string(), format!("the compiled component has more than {} bytes", (1 << 20) + 8_000));
+}
+
 fn half_an_artefact_is_none() {
     let reason = refusal(&child("die halfway"), Profile::Native, b"");
     assert!(reason.contains("it ended without an answer (signal"), "{reason}");
@@ -159,6 +167,30 @@ fn misbehave() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// The child's side: the honest component of `plugins/hostile/wat`, then another one, both loaded and asked. Prints as
+/// above.
+fn be_loaded() -> ExitCode {
+    let (root, name) = (std::env::args().nth(2).unwrap(), std::env::args().nth(3).unwrap());
+    let [honest, other] = ["honest", &name].map(|name| wat::parse_file(wat_folder().join(name).with_extension("wat")));
+    let cache = ArtefactCache::open(Path::new(&root).join("artefacts"), [1; 32]).unwrap();
+    let runtime = Runtime::new(Profile::Native, Limits::default()).unwrap();
+    let endpoint = Endpoint::open(Path::new(&root)).unwrap();
+    let load_and_ask = |component: &[u8]| {
+        if let Ok(plugin) = runtime.load(component, &cache, &child("compile")) {
+            ask(&mut plugin.scan(&endpoint, Grants::new(plugin.manifest(), [""; 0], [""; 0]).unwrap()));
+        }
+    };
+    load_and_ask(&honest.unwrap());
+    let before = most_memory_bytes();
+    load_and_ask(&other.unwrap());
+    println!("{before} {}", most_memory_bytes());
+    ExitCode::SUCCESS
+}
+
+fn wat_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/hostile/wat")
+}
+
 fn most_memory_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -172,17 +204,30 @@ fn no_guest_makes_the_host_take_more_than_its_memory() {
     for deed in Deed::ALL {
         for phase in deed.phases() {
             let order = format!("{}:{}", phase.as_str(), deed.as_str());
-            let program = std::env::current_exe().unwrap();
-            let told = Command::new(program).arg("misbehave").arg(root.path()).arg(&order).output().unwrap();
-            let text = String::from_utf8_lossy(&told.stdout).into_owned();
-            let (before, after) = text.trim().split_once(' ').unwrap_or_else(|| panic!("{order}: {told:?}"));
-            let taken = after.parse::<u64>().unwrap() - before.parse::<u64>().unwrap();
+            let taken = taken_bytes("misbehave", root.path(), &order);
             assert!(taken <= cap + HOST_BYTES, "{order}: {taken} bytes");
             most = most.max(taken);
         }
     }
     // It was measured: one of them took all it could get.
     assert!(most > cap / 2, "{most}");
+}
+
+fn no_component_makes_the_host_take_more_than_a_guests_memory() {
+    let root = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(wat_folder()).unwrap() {
+        let name = entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned();
+        let taken = taken_bytes("be loaded", root.path(), &name);
+        assert!(taken <= Limits::default().memory_bytes as u64 + HOST_BYTES, "{name}: {taken} bytes");
+    }
+}
+
+/// What a child takes beyond what it took while all was well.
+fn taken_bytes(role: &str, root: &Path, order: &str) -> u64 {
+    let told = Command::new(std::env::current_exe().unwrap()).arg(role).arg(root).arg(order).output().unwrap();
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    let (before, after) = text.trim().split_once(' ').unwrap_or_else(|| panic!("{order}: {told:?}"));
+    after.parse::<u64>().unwrap() - before.parse::<u64>().unwrap()
 }
 
 /// Whether something takes its time and no more, in one of several attempts.

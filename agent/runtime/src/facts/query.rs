@@ -2,7 +2,7 @@
 
 use super::{Answer, Facts, io_error};
 use crate::endpoint::Root;
-use crate::grants::normalize;
+use crate::grants::{is_fact, normalize};
 use crate::world::types::Error;
 use rustix::fs::OFlags;
 use std::io::{self, ErrorKind};
@@ -11,12 +11,16 @@ use std::io::{self, ErrorKind};
 const DISK_SPACE: &str = "disk-space";
 /// What this host has.
 const NAMES: [&str; 1] = [DISK_SPACE];
-/// Characters of an unknown name that are shown.
+/// Characters that are shown of what is no name.
 const MAX_SHOWN_CHARS: usize = 40;
 
 impl Facts {
     /// The answer to a query.
     pub(super) fn answer(&mut self, name: &str, argument: &str) -> Answer<String> {
+        if !is_fact(name) {
+            let name: String = name.chars().take(MAX_SHOWN_CHARS).collect();
+            return Ok(Err(Error::Invalid(format!("`{}` is no name of a fact", name.escape_default()))));
+        }
         if let Err(denial) = self.grants.check_fact(name) {
             return Ok(Err(Error::Denied(denial.to_string())));
         }
@@ -25,10 +29,7 @@ impl Facts {
         }
         match name {
             DISK_SPACE => self.disk_space(argument),
-            _ => {
-                let name: String = name.chars().take(MAX_SHOWN_CHARS).collect();
-                Ok(Err(Error::NotFound(format!("the fact `{name}`: this host has {}", NAMES.join(", ")))))
-            }
+            _ => Ok(Err(Error::NotFound(format!("the fact `{name}`: this host has {}", NAMES.join(", "))))),
         }
     }
 

@@ -1,24 +1,20 @@
 //! Grants of files: globs over the endpoint's root; and of facts, by their names.
 
-use super::{Access, Denial, GrantError, Three};
+use super::glob::escaped;
+use super::{Access, Denial, Glob, GrantError, Three};
 use crate::manifest::Manifest;
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use std::collections::BTreeSet;
 
 /// Bytes of a path a guest may name, at most.
 const MAX_PATH_BYTES: usize = 1024;
 /// Bytes of a fact's name, at most.
 const MAX_FACT_BYTES: usize = 48;
-/// What makes a glob more than a path.
-const WILD: [char; 5] = ['*', '?', '[', '{', '\\'];
-/// The end of a glob that covers whatever is below a folder, however deep.
-const ALL_BELOW: &str = "/**";
 
 /// The files a plugin may read or write: asked by its manifest ∩ approved by the site ∩ allowed by the client's own
 /// config.
 ///
-/// A file is covered if its path matches a glob in each of the three lists. `*` and `?` never cross a `/`, `**` does. A
-/// grant is of a name. For reading, what the name leads to below the endpoint's root (`/etc/os-release` is a link nearly
+/// A file is covered if its path matches a glob in each of the three lists. `*`, `?` and `[a-z]` never cross a `/`, `**` does.
+/// A grant is of a name. For reading, what the name leads to below the endpoint's root (`/etc/os-release` is a link nearly
 /// everywhere) is the endpoint's own affair; for writing, no link is followed.
 ///
 /// In the lists of what may be read, a line that does not begin with `/` is the name of a fact (`disk-space`), see
@@ -29,11 +25,9 @@ pub struct Grants(Three<Globs>);
 /// One list.
 #[derive(Debug, Clone)]
 struct Globs {
-    files: GlobSet,
+    files: Vec<Glob>,
     /// The folders everything below which is covered, whatever it is called.
-    trees: GlobSet,
-    /// How the paths begin that are covered, and whether they go on.
-    beginnings: Vec<(String, bool)>,
+    trees: Vec<Glob>,
     facts: BTreeSet<String>,
 }
 
@@ -69,12 +63,12 @@ impl Grants {
     /// # Errors
     /// When one of the three lists does not cover it; the first that does not is named.
     pub fn check(&self, path: &str) -> Result<(), Denial> {
-        self.0.check(path, |globs| globs.files.is_match(path))
+        self.0.check_by(path, &escaped(path), |globs| globs.cover(path))
     }
 
     /// As [`Grants::check`], and logs each denial once.
     pub(crate) fn check_logged(&self, path: &str) -> Result<(), Denial> {
-        self.0.check_logged(path, |globs| globs.files.is_match(path))
+        self.0.check_logged_by(path, &escaped(path), |globs| globs.cover(path))
     }
 
     /// Whether this fact may be asked for; logs each denial once.
@@ -86,47 +80,38 @@ impl Grants {
     /// name of every change is checked by itself.
     pub(crate) fn check_folder(&self, path: &str) -> Result<(), Denial> {
         let below = format!("{}/", path.trim_end_matches('/'));
-        let line = format!("{below}**");
-        self.0.check_logged(&line, |globs| {
-            globs
-                .beginnings
-                .iter()
-                .any(|(begin, goes_on)| begin.starts_with(&below) || (*goes_on && below.starts_with(begin)))
-        })
+        self.check_below(&below, |globs| globs.files.iter().any(|glob| glob.may_begin_with(&below)))
     }
 
     /// Whether this folder and everything that may be in it is covered; logs each denial once.
     pub(crate) fn check_tree(&self, path: &str) -> Result<(), Denial> {
         self.check_logged(path)?;
-        let line = format!("{}{ALL_BELOW}", path.trim_end_matches('/'));
-        let above = |globs: &Globs| {
-            let ends = path.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0);
-            ends.chain([path.len()]).any(|end| globs.trees.is_match(path.get(..end).unwrap_or(path)))
-        };
-        self.0.check_logged(&line, |globs| globs.trees.is_match("/") || above(globs))
+        let below = format!("{}/", path.trim_end_matches('/'));
+        self.check_below(&below, |globs| globs.trees.iter().any(|folder| folder.is_match_or_above(path)))
+    }
+
+    /// The same for what is below a folder.
+    fn check_below(&self, below: &str, covers: impl Fn(&Globs) -> bool) -> Result<(), Denial> {
+        self.0.check_logged_by(&format!("{below}**"), &format!("{}**", escaped(below)), covers)
     }
 }
 
 impl Globs {
     fn of(lines: &mut dyn Iterator<Item = String>, with_facts: bool) -> Result<Self, String> {
-        let (mut files, mut trees) = (GlobSetBuilder::new(), GlobSetBuilder::new());
-        let (mut beginnings, mut facts) = (Vec::new(), BTreeSet::new());
+        let (mut files, mut trees, mut facts) = (Vec::new(), Vec::new(), BTreeSet::new());
         for line in lines {
             if with_facts && is_fact(&line) {
                 facts.insert(line);
                 continue;
             }
-            files.add(parse_glob(&line)?);
-            let folder = line.strip_suffix(ALL_BELOW).map(|folder| if folder.is_empty() { "/" } else { folder });
-            if let Some(Ok(folder)) = folder.map(parse_glob) {
-                trees.add(folder);
-            }
-            let begin = line.split(WILD).next().unwrap_or_default().to_owned();
-            let goes_on = begin.len() < line.len();
-            beginnings.push((begin, goes_on));
+            files.push(Glob::parse(&line)?);
+            trees.extend(Glob::folders_of(&line));
         }
-        let built = |set: GlobSetBuilder| set.build().map_err(|problem| problem.to_string());
-        Ok(Self { files: built(files)?, trees: built(trees)?, beginnings, facts })
+        Ok(Self { files, trees, facts })
+    }
+
+    fn cover(&self, path: &str) -> bool {
+        self.files.iter().any(|glob| glob.is_match(path))
     }
 }
 
@@ -155,20 +140,10 @@ pub(crate) fn normalize(path: &str) -> Result<String, String> {
     Ok(if normalized.is_empty() { "/".to_owned() } else { normalized })
 }
 
-/// The glob, or what is wrong with it.
-pub(crate) fn parse_glob(glob: &str) -> Result<Glob, String> {
-    if !glob.starts_with('/') || glob.split('/').any(|part| part == ".." || part == ".") {
-        return Err(format!("`{}` is not an absolute path without `.` and `..`", glob.escape_default()));
-    }
-    GlobBuilder::new(glob)
-        .literal_separator(true)
-        .build()
-        .map_err(|error| format!("`{}` is no glob: {}", glob.escape_default(), error.kind()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grants::MAX_DENIAL_BYTES;
     use crate::manifest::Request;
 
     fn grants(asked: &[&str], approved: &[&str], allowed: &[&str]) -> Result<Grants, GrantError> {
@@ -202,8 +177,7 @@ mod tests {
         let error = grants(&["/a"], &["/etc/[a"], &["/a"]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "plugin `dpkg`: the files to read that the site approves: `/etc/[a` is no glob: unclosed character class; missing \
-              ']'"
+            "plugin `dpkg`: the files to read that the site approves: `/etc/[a` is no glob: a `[` without its `]`"
         );
         assert!(grants(&["etc/x"], &[], &[]).unwrap_err().to_string().contains("not an absolute path"));
         assert!(grants(&["/etc/../x"], &[], &[]).is_err());
@@ -217,6 +191,27 @@ mod tests {
             assert!(grants.check_logged("/b").is_err());
         }
         assert_eq!(grants.0.logged.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn however_long_its_name_what_is_denied_is_kept_short() {
+        let grants = grants(&[], &[], &[]).unwrap();
+        let denial = grants.check_fact(&"a".repeat(1 << 20)).unwrap_err();
+        assert!(denial.to_string().len() < 3 * MAX_DENIAL_BYTES);
+        assert!(grants.0.logged.lock().unwrap().iter().all(|what| what.len() <= MAX_DENIAL_BYTES));
+    }
+
+    #[test]
+    fn the_line_that_is_advised_covers_the_path_and_nothing_else() {
+        for path in ["/usr/bin/[", "/srv/*", "/srv/a\"b", "/srv/a\\b"] {
+            let remedy = grants(&[], &[], &[]).unwrap().check(path).unwrap_err().remedy;
+            // A string of TOML is one of JSON here.
+            let line = &remedy[remedy.find('"').unwrap()..=remedy.rfind('"').unwrap()];
+            let line: String = serde_json::from_str(line).unwrap();
+            let advised = grants(&[&line], &[&line], &[&line]).unwrap();
+            assert_eq!(advised.check(path), Ok(()), "{line}");
+            assert!(advised.check("/srv/a").is_err() && advised.check("/usr/bin/a").is_err(), "{line}");
+        }
     }
 
     #[test]

@@ -2,16 +2,19 @@
 //! refuses.
 
 mod file;
+mod glob;
 mod program;
 mod run;
 
 pub use file::Grants;
-pub(crate) use file::{is_fact, normalize, parse_glob};
+pub(crate) use file::{is_fact, normalize};
+pub(crate) use glob::Glob;
 pub(crate) use program::{Call, matches_part};
 pub use program::{RunGrant, RunGrantError};
 pub use run::RunGrants;
 
 use crate::manifest::{Manifest, Request};
+use crate::text::printable;
 use farrier_protocol::assignment::{AssignedInstaller, Name};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,6 +22,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Denials of one scan or installation that are logged, at most.
 const MAX_LOGGED_DENIALS: usize = 32;
+/// Bytes of what is denied and of its remedy, each: the longest path, escaped, with the words around it.
+const MAX_DENIAL_BYTES: usize = 4 << 10;
 
 /// What somebody lets an installer plugin do: the site, or the client's own configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -153,27 +158,22 @@ impl<T> Three<T> {
         })
     }
 
-    /// Whether all three cover it; the first that does not is named. `what` is the line that would cover it.
-    fn check(&self, what: &str, covers: impl Fn(&T) -> bool) -> Result<(), Denial> {
-        self.check_by(what, what, covers)
-    }
-
-    /// The same where another line would cover it.
+    /// Whether all three cover it; the first that does not is named. `line` is what would cover it.
     fn check_by(&self, what: &str, line: &str, covers: impl Fn(&T) -> bool) -> Result<(), Denial> {
         let (plugin, list, things) = (&self.plugin, self.access.list(), self.access.things());
         let remedy = if !covers(&self.asked) {
-            format!("plugin `{plugin}` does not ask for it: add \"{line}\" to `{list}` in its plugin.toml")
+            format!("plugin `{plugin}` does not ask for it: add {} to `{list}` in its plugin.toml", quoted(line))
         } else if !covers(&self.approved) {
             format!("the site did not approve it: approve \"{line}\" among the {things} plugin `{plugin}` may {list}")
         } else if !covers(&self.allowed) {
-            format!("this client does not allow it: add \"{line}\" to `{list}` under [plugins] in agent.toml")
+            format!("this client does not allow it: add {} to `{list}` under [plugins] in agent.toml", quoted(line))
         } else {
             return Ok(());
         };
-        Err(Denial { what: what.to_owned(), remedy })
+        Err(Denial { what: printable(what, MAX_DENIAL_BYTES), remedy: printable(&remedy, MAX_DENIAL_BYTES) })
     }
 
-    /// As [`Three::check`], and logs each denial once.
+    /// As [`Three::check_by`], where `what` is the line itself, and logs each denial once.
     fn check_logged(&self, what: &str, covers: impl Fn(&T) -> bool) -> Result<(), Denial> {
         self.check_logged_by(what, what, covers)
     }
@@ -183,11 +183,16 @@ impl<T> Three<T> {
         let checked = self.check_by(what, line, covers);
         if let Err(denial) = &checked {
             let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-            if logged.len() < MAX_LOGGED_DENIALS && logged.insert(what.to_owned()) {
-                let (plugin, access, remedy) = (&self.plugin, self.access.list(), &denial.remedy);
+            if logged.len() < MAX_LOGGED_DENIALS && logged.insert(denial.what.clone()) {
+                let (plugin, access, Denial { what, remedy }) = (&self.plugin, self.access.list(), denial);
                 tracing::warn!(plugin.name = plugin, access, what, remedy, "A plugin was denied something.");
             }
         }
         checked
     }
+}
+
+/// A line as it stands in a file of TOML, whose strings may be those of JSON.
+fn quoted(line: &str) -> String {
+    serde_json::Value::from(line).to_string()
 }

@@ -11,9 +11,10 @@
 //! "<"      = the program may be given standard input
 //! ```
 //!
-//! What a `*` never lets through: an argument that begins with `-` where the pattern does not, a path part `..`, a control
-//! character. No pattern matches an empty argument. A command has to match as a whole: no argument more, none less; of the
-//! variables it may leave some out. There is no quoting: an argument with a blank can only be matched by `*`.
+//! What a `*` never lets through: an argument that begins with `-` where the pattern does not; a path part that is empty, `.`
+//! or `..`, also behind an option's letter (`-C..`); a control character. No pattern matches an empty argument. A command has
+//! to match as a whole: no argument more, none less; of the variables it may leave some out. There is no quoting: an argument
+//! with a blank can only be matched by `*`.
 
 use std::fmt;
 
@@ -172,7 +173,9 @@ impl Pattern {
             (Self::Blob, None) => true,
             (Self::Word(pattern), Some(text)) if pattern.contains('*') => {
                 let may_be_option = pattern.starts_with('-');
-                is_tame(text) && (may_be_option || !text.starts_with('-')) && matches_parts(pattern, text)
+                !text.contains(char::is_control)
+                    && (may_be_option || !text.starts_with('-'))
+                    && matches_parts(pattern, text)
             }
             (Self::Word(word), Some(text)) => word == text,
             (Self::Blob, Some(_)) | (Self::Word(_), None) => false,
@@ -184,11 +187,13 @@ fn matches_each(patterns: &[Pattern], arguments: &[Option<&str>]) -> bool {
     patterns.len() == arguments.len() && patterns.iter().zip(arguments).all(|(pattern, text)| pattern.matches(*text))
 }
 
-/// Whether a `*` may stand for part of this argument.
-fn is_tame(text: &str) -> bool {
-    // Also the `..` of `--root=..`: what leads up is no name.
-    let leads_up = |part: &str| part.strip_suffix("..").is_some_and(|rest| !rest.ends_with(char::is_alphanumeric));
-    !text.is_empty() && !text.contains(char::is_control) && !text.split('/').any(leads_up)
+/// Whether a `*` may stand for this path part, or for some of it: it has to be a name in its folder.
+fn is_name(part: &str) -> bool {
+    // Also the `..` of `--root=..`: what leads up is no name. An option's letter is no part of a name either: `-C..`.
+    let leads_up = part.strip_suffix("..").is_some_and(|before| {
+        !before.ends_with('.') && (part.starts_with('-') || !before.ends_with(char::is_alphanumeric))
+    });
+    !part.is_empty() && part != "." && !leads_up
 }
 
 /// As no `*` crosses a `/`, the parts between them are compared one by one.
@@ -197,7 +202,8 @@ fn matches_parts(pattern: &str, text: &str) -> bool {
     loop {
         match (patterns.next(), texts.next()) {
             (None, None) => return true,
-            (Some(pattern), Some(text)) if matches_part(pattern, text) => {}
+            (Some(pattern), Some(text)) if matches_part(pattern, text) && (!pattern.contains('*') || is_name(text)) => {
+            }
             _ => return false,
         }
     }
@@ -257,19 +263,19 @@ fn error(line: &str, at: usize, problem: String) -> RunGrantError {
     RunGrantError { position: line[..at].chars().count() + 1, problem }
 }
 
-/// The command as the grant that covers nothing else, as far as there is one: what has no place in a grant is a `*`.
+/// The command as the grant that covers it and next to nothing else, as far as there is one: what has no place in a grant is
+/// a `*`.
 impl fmt::Display for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in self.environment {
-            write!(f, "{name}={} ", value.escape_default())?;
+            write!(f, "{}={} ", escaped(name), escaped(value))?;
         }
         f.write_str(self.program)?;
         let trailing_blobs = self.arguments.iter().rev().take_while(|argument| argument.is_none()).count();
         for argument in &self.arguments[..self.arguments.len() - trailing_blobs] {
             match argument {
                 None => write!(f, " {BLOB}")?,
-                Some(text) if is_literal(text) => write!(f, " {text}")?,
-                Some(_) => f.write_str(" *")?,
+                Some(text) => write!(f, " {}", pattern_of(text))?,
             }
         }
         if trailing_blobs > 0 {
@@ -279,11 +285,35 @@ impl fmt::Display for Call<'_> {
     }
 }
 
-fn is_literal(text: &str) -> bool {
-    !text.is_empty()
-        && text != INPUT
-        && !text.ends_with(REPEATED)
-        && !text.contains(|c: char| c.is_control() || c.is_whitespace() || matches!(c, '*' | '{' | '}'))
+/// The argument with a `*` for each run of characters that have no place in a pattern.
+fn pattern_of(text: &str) -> String {
+    let (text, end) = match text.strip_suffix(REPEATED) {
+        _ if text.is_empty() || text == INPUT => ("", "*"),
+        Some(begin) => (begin, "*"),
+        None => (text, ""),
+    };
+    let mut pattern = String::with_capacity(text.len());
+    for character in text.chars().chain(end.chars()) {
+        let has_no_place = character.is_control() || character.is_whitespace() || matches!(character, '*' | '{' | '}');
+        match has_no_place {
+            true if pattern.ends_with('*') => {}
+            true => pattern.push('*'),
+            false => pattern.push(character),
+        }
+    }
+    pattern
+}
+
+/// A variable's name or value as one word: what could end it and begin another is escaped, and is granted by no line.
+fn escaped(text: &str) -> String {
+    let mut word = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() || character.is_whitespace() {
+            true => word.extend(character.escape_unicode()),
+            false => word.push(character),
+        }
+    }
+    word
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The content of an update in a guest's hands: every byte that is passed on was hashed, and the hash is the policy's.
 
+use super::time::in_time;
 use super::types::BlobFile;
 use super::world::{State, content};
 use crate::world::types::Error;
@@ -11,6 +12,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 use wasmtime::component::{Resource, ResourceTable};
 
 /// Bytes that are hashed, and passed on, at once.
@@ -90,20 +92,22 @@ impl Content {
         self.0.length
     }
 
-    /// Hands over this part, piece by piece, each of which was hashed. The part has to be inside.
-    pub(super) fn pass_on_part<E: From<ContentError>>(
+    /// Hands over this part, piece by piece, each of which was hashed. The part has to be inside. The whole is hashed before
+    /// the first piece, if it is not yet; that ends when the time is up. For the pieces, whoever takes them looks at it.
+    pub(super) fn pass_on_part<E: From<CopyError>>(
         &self,
         start: u64,
         length: u64,
+        until: Instant,
         mut take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut left = length;
         let block_bytes = BLOCK_BYTES as u64;
-        let altered = || ContentError::altered(self.label());
+        let altered = || CopyError::Content(ContentError::altered(self.label()));
         let mut index = usize::try_from(start / block_bytes).map_err(|_| altered())?;
         let mut begin = usize::try_from(start % block_bytes).map_err(|_| altered())?;
         while left > 0 {
-            let block = self.block(index)?;
+            let block = self.block(index, until)?;
             let piece = block.get(begin..).unwrap_or_default();
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
             let piece = piece.get(..most).filter(|piece| !piece.is_empty()).ok_or_else(altered)?;
@@ -115,55 +119,57 @@ impl Content {
     }
 
     /// Its bytes from `offset` on, at most `most`.
-    fn read(&self, offset: u64, most: usize) -> Result<Vec<u8>, ContentError> {
+    fn read(&self, offset: u64, most: usize, until: Instant) -> Result<Vec<u8>, CopyError> {
         let rest = self.0.length.saturating_sub(offset);
         let length = usize::try_from(rest).unwrap_or(usize::MAX).min(most);
         let mut bytes = Vec::with_capacity(length);
-        self.pass_on_part(offset, length as u64, |piece| {
+        self.pass_on_part(offset, length as u64, until, |piece| {
             bytes.extend_from_slice(piece);
-            Ok::<_, ContentError>(())
+            Ok::<_, CopyError>(())
         })?;
         Ok(bytes)
     }
 
     /// One block, as it was when the whole was hashed.
-    fn block(&self, index: usize) -> Result<Vec<u8>, ContentError> {
+    fn block(&self, index: usize, until: Instant) -> Result<Vec<u8>, CopyError> {
         let label = self.label();
-        let hash = self.blocks()?.get(index).ok_or_else(|| ContentError::altered(label))?;
+        let hash = self.blocks(until)?.get(index).ok_or_else(|| ContentError::altered(label))?;
         let block = self.read_block(index).map_err(|error| ContentError::unreadable(label, &error))?;
         if <[u8; 32]>::from(Sha256::digest(&block)) != *hash {
-            return Err(ContentError::altered(label));
+            return Err(ContentError::altered(label).into());
         }
         Ok(block)
     }
 
     /// The hashes of all blocks, of a whole that has the policy's digest.
-    fn blocks(&self) -> Result<&[[u8; 32]], ContentError> {
+    fn blocks(&self, until: Instant) -> Result<&[[u8; 32]], CopyError> {
         if let Some(blocks) = self.0.blocks.get() {
             return Ok(blocks);
         }
         let mut blocks = Vec::new();
-        self.pass_on(|block| {
+        self.pass_on(until, |block| {
             blocks.push(Sha256::digest(block).into());
-            Ok::<_, ContentError>(())
+            Ok(())
         })?;
         Ok(self.0.blocks.get_or_init(|| blocks))
     }
 
-    /// Copies it, and fails after the last byte if it was not what the policy names: the copy must not be used then.
-    pub(super) fn copy_to(&self, target: &mut File) -> Result<(), CopyError> {
-        self.pass_on(|block| target.write_all(block).map_err(CopyError::Target))
+    /// Copies it, and fails after the last byte if it was not what the policy names, or before that when the time is up: the
+    /// copy must not be used then.
+    pub(super) fn copy_to(&self, target: &mut File, until: Instant) -> Result<(), CopyError> {
+        self.pass_on(until, |block| target.write_all(block))
     }
 
-    /// Hands over block after block, and compares the digest in the end.
-    fn pass_on<E: From<ContentError>>(&self, mut take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    /// Hands over block after block until the time is up, and compares the digest in the end.
+    fn pass_on(&self, until: Instant, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), CopyError> {
         let OpenContent { label, digest, length, .. } = &*self.0;
         let mut hasher = Sha256::new();
         for index in 0..length.div_ceil(BLOCK_BYTES as u64) {
+            in_time(index == 0, until).map_err(CopyError::Target)?;
             let index = usize::try_from(index).map_err(|_| ContentError::altered(label))?;
             let block = self.read_block(index).map_err(|error| ContentError::unreadable(label, &error))?;
             hasher.update(&block);
-            take(&block)?;
+            take(&block).map_err(CopyError::Target)?;
         }
         if Digest(hasher.finalize().into()) == *digest { Ok(()) } else { Err(ContentError::altered(label).into()) }
     }
@@ -184,7 +190,7 @@ pub(super) enum CopyError {
     /// It is not what it should be.
     #[error(transparent)]
     Content(#[from] ContentError),
-    /// The copy could not be written.
+    /// The copy could not be written, or not in time.
     #[error("a copy of it cannot be written")]
     Target(#[source] io::Error),
 }
@@ -254,11 +260,12 @@ impl content::HostBlob for State {
     }
 
     fn read(&mut self, blob: Resource<Content>, offset: u64, max: u32) -> wasmtime::Result<Result<Vec<u8>, Error>> {
-        let content = self.contents.get(&blob)?;
+        let content = self.contents.get(&blob)?.clone();
+        let (label, most) = (content.label().to_owned(), self.limits.read_bytes.min(max as usize));
         // What is not what it should be ends the guest: nothing good can come of it.
-        let bytes = content.read(offset, self.limits.read_bytes.min(max as usize))?;
+        let answer = self.writer.within(&label, &self.time, move |_, until| Ok(content.read(offset, most, until)?));
         self.time.returned();
-        Ok(Ok(bytes))
+        answer
     }
 
     fn drop(&mut self, blob: Resource<Content>) -> wasmtime::Result<()> {

@@ -10,6 +10,7 @@ use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
+use std::time::Instant;
 
 /// Where the endpoint keeps what can be had again.
 const CACHE: &str = "/var/cache";
@@ -28,15 +29,15 @@ pub(super) struct Copies {
 }
 
 impl Copies {
-    /// Copies these contents. Two of one label are one content, so it is copied once.
-    pub(super) fn make(root: &Root, contents: &[Content]) -> Result<Self, CopyError> {
+    /// Copies these contents until the time is up. Two of one label are one content, so it is copied once.
+    pub(super) fn make(root: &Root, contents: &[Content], until: Instant) -> Result<Self, CopyError> {
         let base = base(root).map_err(CopyError::Target)?;
         remove_abandoned(&base);
         let copies = Self::in_folder(base).map_err(CopyError::Target)?;
         let mut copied = Vec::new();
         for content in contents {
             if !copied.contains(&content.label()) {
-                copies.copy(content)?;
+                copies.copy(content, until)?;
                 copied.push(content.label());
             }
         }
@@ -64,10 +65,10 @@ impl Copies {
         Err(io::Error::other(format!("{CACHE}/{FOLDER} is full of folders that are in use")))
     }
 
-    fn copy(&self, content: &Content) -> Result<(), CopyError> {
+    fn copy(&self, content: &Content, until: Instant) -> Result<(), CopyError> {
         let options = OpenOptions::new().write(true).create_new(true).mode(0o600).to_owned();
         let mut file = self.folder.open_with(content.label(), &options).map_err(CopyError::Target)?.into_std();
-        content.copy_to(&mut file)
+        content.copy_to(&mut file, until)
     }
 }
 
@@ -120,7 +121,7 @@ mod tests {
     use super::super::content::tests::{blob, contents};
     use super::*;
     use crate::endpoint::Endpoint;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     fn root() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
@@ -131,7 +132,7 @@ mod tests {
     fn make(root: &tempfile::TempDir, contents: Vec<Content>) -> Result<Copies, CopyError> {
         let endpoint = Endpoint::open(root.path()).unwrap();
         let until = Instant::now() + Duration::from_secs(600);
-        endpoint.within(until, move |root| Ok(Copies::make(root, &contents))).unwrap().unwrap()
+        endpoint.within(until, move |root| Ok(Copies::make(root, &contents, until))).unwrap().unwrap()
     }
 
     #[test]

@@ -25,6 +25,26 @@ pub enum InstallCall {
     RollBack,
 }
 
+impl InstallCall {
+    /// An error in a call that only looks at facts: what could change something is not even opened.
+    pub(super) fn check_opens(self) -> Result<(), types::Error> {
+        match self {
+            Self::Start | Self::Select => {
+                Err(types::Error::Denied("a selection reads facts: it opens no folder to write, and no program".into()))
+            }
+            Self::Plan | Self::Install | Self::Finish | Self::RollBack => Ok(()),
+        }
+    }
+
+    /// An error in a call in which no file is changed: it comes before the maintenance window.
+    pub(super) fn check_changes(self) -> Result<(), types::Error> {
+        match self {
+            Self::Start | Self::Select | Self::Plan => Err(types::Error::Denied("a plan changes nothing".into())),
+            Self::Install | Self::Finish | Self::RollBack => Ok(()),
+        }
+    }
+}
+
 impl fmt::Display for InstallCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -11,6 +11,7 @@ pub(super) use change::enter;
 pub use target::OpenTarget;
 
 use super::content::{Content, ContentError, CopyError};
+use super::error::InstallCall;
 use super::time::Time;
 use super::world::{State, files};
 use crate::endpoint::{Endpoint, Root};
@@ -43,6 +44,7 @@ type Rename = fn(&Root, [&str; 2], &dyn Fn() -> Result<(), ChangeError>) -> Resu
 pub(crate) struct Writer {
     endpoint: Endpoint,
     grants: Grants,
+    call: InstallCall,
     open: ResourceTable,
     most_open: usize,
     read_bytes: usize,
@@ -70,12 +72,6 @@ impl From<io::Error> for ChangeError {
     }
 }
 
-impl From<ContentError> for ChangeError {
-    fn from(error: ContentError) -> Self {
-        Self::Content(error)
-    }
-}
-
 impl From<CopyError> for ChangeError {
     fn from(error: CopyError) -> Self {
         match error {
@@ -86,11 +82,11 @@ impl From<CopyError> for ChangeError {
 }
 
 impl Writer {
-    pub(super) fn new(endpoint: &Endpoint, grants: Grants, limits: &Limits) -> Self {
+    pub(super) fn new(endpoint: &Endpoint, grants: Grants, call: InstallCall, limits: &Limits) -> Self {
         let mut open = ResourceTable::new();
         open.set_max_capacity(limits.open_targets);
         let (most_open, read_bytes) = (limits.open_targets, limits.read_bytes);
-        Self { endpoint: endpoint.clone(), grants, open, most_open, read_bytes }
+        Self { endpoint: endpoint.clone(), grants, call, open, most_open, read_bytes }
     }
 
     /// The path of this name in a folder, if it may be written.
@@ -103,7 +99,7 @@ impl Writer {
     }
 
     /// Does this in the thread that may block. `path` is what errors are about.
-    fn within<T: Send + 'static>(
+    pub(super) fn within<T: Send + 'static>(
         &self,
         path: &str,
         time: &Time,
@@ -119,8 +115,22 @@ impl Writer {
         }
     }
 
-    /// Does this to what has this name in a folder, if that may be written.
+    /// Changes what has this name in a folder, if that may be written.
     fn change<T: Send + 'static>(
+        &self,
+        folder: &Resource<OpenFolder>,
+        name: &str,
+        time: &Time,
+        work: impl FnOnce(&Root, &str) -> Result<T, ChangeError> + Send + 'static,
+    ) -> Answer<T> {
+        match self.call.check_changes() {
+            Ok(()) => self.at(folder, name, time, work),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Does this to what has this name in a folder, if that may be written.
+    fn at<T: Send + 'static>(
         &self,
         folder: &Resource<OpenFolder>,
         name: &str,
@@ -136,7 +146,7 @@ impl Writer {
     }
 
     fn open_folder(&mut self, path: &str, time: &Time) -> Answer<Resource<OpenFolder>> {
-        let granted = normalize(path).map_err(Error::Invalid).and_then(|path| {
+        let granted = self.call.check_opens().and_then(|()| normalize(path).map_err(Error::Invalid)).and_then(|path| {
             self.grants.check_folder(&path).map_err(|denial| Error::Denied(denial.to_string()))?;
             Ok(path)
         });
@@ -161,11 +171,15 @@ impl Writer {
         if let Err(error) = check_mode(mode) {
             return Ok(Err(error));
         }
-        self.change(folder, name, time, move |root, path| change::replace(root, path, &source, mode))
+        let until = *time;
+        self.change(folder, name, time, move |root, path| change::replace(root, path, &source, mode, &until))
     }
 
     /// Renames or exchanges. A folder takes what is in it along: so all of it has to be granted, wherever it comes to.
     fn rename(&self, folder: &Resource<OpenFolder>, [old, new]: [&str; 2], time: &Time, rename: Rename) -> Answer<()> {
+        if let Err(error) = self.call.check_changes() {
+            return Ok(Err(error));
+        }
         let (old, new) = match (self.granted(folder, old)?, self.granted(folder, new)?) {
             (Ok(old), Ok(new)) => (old, new),
             (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
@@ -198,7 +212,7 @@ impl Writer {
     }
 
     fn open(&mut self, folder: &Resource<OpenFolder>, name: &str, time: &Time) -> Answer<Resource<OpenTarget>> {
-        let opened = self.change(folder, name, time, |root, path| Ok(target::open(root, path)?))?;
+        let opened = self.at(folder, name, time, |root, path| Ok(target::open(root, path)?))?;
         Ok(opened.and_then(|target| self.keep_target(target)))
     }
 
@@ -233,6 +247,19 @@ impl Writer {
         self.within(&path, time, move |_, until| work(&target, until))
     }
 
+    /// Writes to an open file, in the thread that may block.
+    fn write(
+        &self,
+        target: &Resource<OpenTarget>,
+        time: &Time,
+        work: impl FnOnce(&OpenTarget, Instant) -> Result<(), ChangeError> + Send + 'static,
+    ) -> Answer<()> {
+        match self.call.check_changes() {
+            Ok(()) => self.with_target(target, time, work),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
     fn path_of(&self, folder: &Resource<OpenFolder>, name: &str) -> wasmtime::Result<String> {
         let folder = self.open.get(folder)?.path.trim_end_matches('/');
         Ok(format!("{folder}/{name}"))
@@ -241,10 +268,12 @@ impl Writer {
 
 /// The normalized path of a name in a folder, which is in it and not the folder itself.
 fn inside(folder: &str, name: &str) -> Result<String, String> {
-    if name.starts_with('/') || name.split('/').all(|part| part.is_empty() || part == ".") {
+    // First of all, whether it is short: only then it is shown.
+    let path = normalize(&format!("{folder}/{name}"))?;
+    if name.starts_with('/') || path == folder {
         return Err(format!("`{}` is no name in a folder: write it relative to {folder}", name.escape_default()));
     }
-    normalize(&format!("{folder}/{name}"))
+    Ok(path)
 }
 
 fn check_mode(mode: u32) -> Result<(), Error> {
@@ -255,39 +284,56 @@ fn check_mode(mode: u32) -> Result<(), Error> {
 }
 
 impl State {
-    /// The guest is back from a change; whoever watches is told.
+    /// The guest is back from a change; whoever watches is told of what it was: a path, and more of it.
     fn changed<T>(
         &mut self,
-        (action, path, detail): (&'static str, wasmtime::Result<String>, String),
+        action: &'static str,
         answer: Answer<T>,
+        shown: impl FnOnce(&Writer) -> wasmtime::Result<(String, String)>,
     ) -> Answer<T> {
         self.time.returned();
         let answer = answer?;
         if self.writer.endpoint.is_observed() {
-            let (path, told) = (path?, told(&answer, |_| ()));
+            let ((path, detail), told) = (shown(&self.writer)?, told(&answer, |_| ()));
             let result = told.as_ref().copied().map_err(String::as_str);
             self.writer.endpoint.observe(|| HostCall::Changed { action, path: &path, detail: &detail, result });
         }
         Ok(answer)
     }
 
-    fn target_path(&self, target: &Resource<OpenTarget>) -> wasmtime::Result<String> {
-        Ok(self.writer.open.get(target)?.path().to_string())
+    /// The same for a change of what has this name in a folder.
+    fn changed_in<T>(
+        &mut self,
+        (action, folder, name): (&'static str, &Resource<OpenFolder>, &str),
+        answer: Answer<T>,
+        detail: impl FnOnce() -> String,
+    ) -> Answer<T> {
+        self.changed(action, answer, |writer| Ok((writer.path_of(folder, name)?, detail())))
+    }
+
+    /// The same for an open file.
+    fn changed_at<T>(
+        &mut self,
+        (action, target): (&'static str, &Resource<OpenTarget>),
+        answer: Answer<T>,
+        detail: impl FnOnce() -> String,
+    ) -> Answer<T> {
+        self.changed(action, answer, |writer| Ok((writer.open.get(target)?.path().to_string(), detail())))
     }
 }
 
 impl files::Host for State {
     fn open_folder(&mut self, path: String) -> Answer<Resource<OpenFolder>> {
         let answer = self.writer.open_folder(&path, &self.time);
-        self.changed(("open-folder", Ok(path), String::new()), answer)
+        self.changed("open-folder", answer, |_| Ok((path, String::new())))
     }
 }
 
 impl files::HostFolder for State {
     fn replace(&mut self, folder: Resource<OpenFolder>, name: String, bytes: Vec<u8>, mode: u32) -> Answer<()> {
-        let (path, detail) = (self.writer.path_of(&folder, &name), format!("{} bytes, mode {mode:04o}", bytes.len()));
+        let length = bytes.len();
         let answer = self.writer.replace(&folder, &name, Source::Bytes(bytes), mode, &self.time);
-        self.changed(("replace", path, detail), answer)
+        self.changed_in(("replace", &folder, &name), answer, || format!("{length} bytes, mode {mode:04o}"))
     }
 
     fn replace_with_blob(
@@ -298,51 +344,46 @@ impl files::HostFolder for State {
         mode: u32,
     ) -> Answer<()> {
         let content = self.contents.get(&blob)?.clone();
-        let (path, detail) = (self.writer.path_of(&folder, &name), format!("{{{}}}, mode {mode:04o}", content.label()));
-        let answer = self.writer.replace(&folder, &name, Source::Content(content), mode, &self.time);
-        self.changed(("replace-with-blob", path, detail), answer)
+        let answer = self.writer.replace(&folder, &name, Source::Content(content.clone()), mode, &self.time);
+        let detail = || format!("{{{}}}, mode {mode:04o}", content.label());
+        self.changed_in(("replace-with-blob", &folder, &name), answer, detail)
     }
 
     fn rename(&mut self, folder: Resource<OpenFolder>, old: String, new: String) -> Answer<()> {
-        let (path, detail) = (self.writer.path_of(&folder, &old), self.writer.path_of(&folder, &new)?);
         let answer = self.writer.rename(&folder, [&old, &new], &self.time, change::rename);
-        self.changed(("rename", path, detail), answer)
+        self.changed("rename", answer, |writer| Ok((writer.path_of(&folder, &old)?, writer.path_of(&folder, &new)?)))
     }
 
     fn exchange(&mut self, folder: Resource<OpenFolder>, one: String, other: String) -> Answer<()> {
-        let (path, detail) = (self.writer.path_of(&folder, &one), self.writer.path_of(&folder, &other)?);
         let answer = self.writer.rename(&folder, [&one, &other], &self.time, change::exchange);
-        self.changed(("exchange", path, detail), answer)
+        self.changed("exchange", answer, |writer| {
+            Ok((writer.path_of(&folder, &one)?, writer.path_of(&folder, &other)?))
+        })
     }
 
     fn remove(&mut self, folder: Resource<OpenFolder>, name: String) -> Answer<()> {
-        let path = self.writer.path_of(&folder, &name);
         let answer = self.writer.change(&folder, &name, &self.time, |root, path| Ok(change::remove(root, path)?));
-        self.changed(("remove", path, String::new()), answer)
+        self.changed_in(("remove", &folder, &name), answer, String::new)
     }
 
     fn set_mode(&mut self, folder: Resource<OpenFolder>, name: String, mode: u32) -> Answer<()> {
-        let path = self.writer.path_of(&folder, &name);
         let answer = self.writer.set_mode(&folder, &name, mode, &self.time);
-        self.changed(("set-mode", path, format!("mode {mode:04o}")), answer)
+        self.changed_in(("set-mode", &folder, &name), answer, || format!("mode {mode:04o}"))
     }
 
     fn make_folder(&mut self, folder: Resource<OpenFolder>, name: String, mode: u32) -> Answer<()> {
-        let path = self.writer.path_of(&folder, &name);
         let answer = self.writer.make_folder(&folder, &name, mode, &self.time);
-        self.changed(("make-folder", path, format!("mode {mode:04o}")), answer)
+        self.changed_in(("make-folder", &folder, &name), answer, || format!("mode {mode:04o}"))
     }
 
     fn open(&mut self, folder: Resource<OpenFolder>, name: String) -> Answer<Resource<OpenTarget>> {
-        let path = self.writer.path_of(&folder, &name);
         let answer = self.writer.open(&folder, &name, &self.time);
-        self.changed(("open", path, String::new()), answer)
+        self.changed_in(("open", &folder, &name), answer, String::new)
     }
 
     fn create(&mut self, folder: Resource<OpenFolder>, name: String, mode: u32) -> Answer<Resource<OpenTarget>> {
-        let path = self.writer.path_of(&folder, &name);
         let answer = self.writer.create(&folder, &name, mode, &self.time);
-        self.changed(("create", path, format!("mode {mode:04o}")), answer)
+        self.changed_in(("create", &folder, &name), answer, || format!("mode {mode:04o}"))
     }
 
     fn sync(&mut self, folder: Resource<OpenFolder>) -> Answer<()> {
@@ -350,7 +391,7 @@ impl files::HostFolder for State {
         let name = path.clone();
         let answer =
             self.writer.within(&path, &self.time, move |root, _| Ok(change::sync(&change::folder(root, &name)?)?));
-        self.changed(("sync", Ok(path), String::new()), answer)
+        self.changed("sync", answer, |_| Ok((path, String::new())))
     }
 
     fn drop(&mut self, folder: Resource<OpenFolder>) -> wasmtime::Result<()> {
@@ -361,15 +402,14 @@ impl files::HostFolder for State {
 
 impl files::HostTarget for State {
     fn length(&mut self, target: Resource<OpenTarget>) -> Answer<u64> {
-        let path = self.target_path(&target);
         let answer = self.writer.with_target(&target, &self.time, |target, _| Ok(target.length()?));
-        self.changed(("length", path, String::new()), answer)
+        self.changed_at(("length", &target), answer, String::new)
     }
 
     fn write(&mut self, target: Resource<OpenTarget>, offset: u64, bytes: Vec<u8>) -> Answer<()> {
-        let (path, detail) = (self.target_path(&target), format!("{} bytes at {offset}", bytes.len()));
-        let answer = self.writer.with_target(&target, &self.time, move |target, _| Ok(target.write(offset, &bytes)?));
-        self.changed(("write", path, detail), answer)
+        let length = bytes.len();
+        let answer = self.writer.write(&target, &self.time, move |target, _| Ok(target.write(offset, &bytes)?));
+        self.changed_at(("write", &target), answer, || format!("{length} bytes at {offset}"))
     }
 
     fn write_blob(
@@ -381,32 +421,30 @@ impl files::HostTarget for State {
         length: u64,
     ) -> Answer<()> {
         let content = self.contents.get(&blob)?.clone();
-        let detail = format!("{length} bytes of {{{}}} from {start} at {offset}", content.label());
-        let path = self.target_path(&target);
-        let answer = self.writer.with_target(&target, &self.time, move |target, until| {
-            target.write_content(offset, &content, start, length, until)
-        });
-        self.changed(("write-blob", path, detail), answer)
+        let part = content.clone();
+        let answer = self
+            .writer
+            .write(&target, &self.time, move |target, until| target.write_content(offset, &part, start, length, until));
+        let detail = || format!("{length} bytes of {{{}}} from {start} at {offset}", content.label());
+        self.changed_at(("write-blob", &target), answer, detail)
     }
 
     fn read(&mut self, target: Resource<OpenTarget>, offset: u64, max: u32) -> Answer<Vec<u8>> {
-        let (path, most) = (self.target_path(&target), self.writer.read_bytes.min(max as usize));
+        let most = self.writer.read_bytes.min(max as usize);
         let answer = self.writer.with_target(&target, &self.time, move |target, _| Ok(target.read(offset, most)?));
-        self.changed(("read", path, format!("at most {max} bytes at {offset}")), answer)
+        self.changed_at(("read", &target), answer, || format!("at most {max} bytes at {offset}"))
     }
 
     fn digest(&mut self, target: Resource<OpenTarget>, offset: u64, length: u64) -> Answer<String> {
-        let path = self.target_path(&target);
         let answer = self
             .writer
             .with_target(&target, &self.time, move |target, until| Ok(target.digest(offset, length, until)?));
-        self.changed(("digest", path, format!("{length} bytes at {offset}")), answer)
+        self.changed_at(("digest", &target), answer, || format!("{length} bytes at {offset}"))
     }
 
     fn sync(&mut self, target: Resource<OpenTarget>) -> Answer<()> {
-        let path = self.target_path(&target);
         let answer = self.writer.with_target(&target, &self.time, |target, _| Ok(target.sync()?));
-        self.changed(("sync", path, String::new()), answer)
+        self.changed_at(("sync", &target), answer, String::new)
     }
 
     fn drop(&mut self, target: Resource<OpenTarget>) -> wasmtime::Result<()> {

@@ -35,8 +35,12 @@ pub struct InstallerPlugin {
 /// One plugin at work on one endpoint.
 ///
 /// Every call is a guest of its own in a fresh store, and blocks until the guest has answered: a `select` at most
-/// [`Limits::call_milliseconds`], everything else at most [`InstallLimits::max_run`] and what it takes to kill what is
-/// running then. A failed call leaves nothing behind that the next one could stumble over, except on the endpoint.
+/// [`Limits::call_milliseconds`], everything else at most [`InstallLimits::max_run`] and a second in which the guest says
+/// what happened. Only a program that not even the kernel ends is waited for longer, [`Limits::stop_milliseconds`]. A failed
+/// call leaves nothing behind that the next one could stumble over, except on the endpoint.
+///
+/// Whatever is granted: a `select` only reads facts, and a `plan` changes no file. It may run granted programs, for what
+/// they say they would do.
 pub struct Installation {
     plugin: InstallerPlugin,
     endpoint: Endpoint,
@@ -89,8 +93,7 @@ impl Installation {
     /// # Errors
     /// When the plugin cannot tell, fails, or names what is not there.
     pub fn select(&mut self, update: &Update) -> Result<Selection, InstallError> {
-        let time = Duration::from_millis(self.limits().call_milliseconds).min(self.limits.max_run);
-        let (selection, _) = self.call(InstallCall::Select, time, &[], |world, store, _| {
+        let (selection, _) = self.call(InstallCall::Select, &[], |world, store, _| {
             world.farrier_policy_installation().call_select(store, &wire_update(update))
         })?;
         answer::selection(selection, update)
@@ -107,7 +110,7 @@ impl Installation {
         contents: &[BlobFile],
         options: Options,
     ) -> Result<Vec<Change>, InstallError> {
-        let (changes, _) = self.call(InstallCall::Plan, self.limits.max_run, contents, |world, store, blobs| {
+        let (changes, _) = self.call(InstallCall::Plan, contents, |world, store, blobs| {
             world.farrier_policy_installation().call_plan(store, &wire_update(update), &blobs, &wire_options(&options))
         })?;
         answer::changes(changes, self.limits())
@@ -124,15 +127,14 @@ impl Installation {
         contents: &[BlobFile],
         options: Options,
     ) -> Result<Outcome, InstallError> {
-        let (outcome, restarts) =
-            self.call(InstallCall::Install, self.limits.max_run, contents, |world, store, blobs| {
-                world.farrier_policy_installation().call_install(
-                    store,
-                    &wire_update(update),
-                    &blobs,
-                    &wire_options(&options),
-                )
-            })?;
+        let (outcome, restarts) = self.call(InstallCall::Install, contents, |world, store, blobs| {
+            world.farrier_policy_installation().call_install(
+                store,
+                &wire_update(update),
+                &blobs,
+                &wire_options(&options),
+            )
+        })?;
         Ok(self.outcome(outcome, restarts))
     }
 
@@ -141,7 +143,7 @@ impl Installation {
     /// # Errors
     /// Why that failed. The update is installed all the same.
     pub fn finish(&mut self, update: &Update) -> Result<Outcome, InstallError> {
-        let (outcome, restarts) = self.call(InstallCall::Finish, self.limits.max_run, &[], |world, store, _| {
+        let (outcome, restarts) = self.call(InstallCall::Finish, &[], |world, store, _| {
             world.farrier_policy_installation().call_finish(store, &wire_update(update))
         })?;
         Ok(self.outcome(outcome, restarts))
@@ -152,10 +154,9 @@ impl Installation {
     /// # Errors
     /// Why that failed. The endpoint may have been changed all the same.
     pub fn roll_back(&mut self, update: &Update, previous: &[BlobFile]) -> Result<Outcome, InstallError> {
-        let (outcome, restarts) =
-            self.call(InstallCall::RollBack, self.limits.max_run, previous, |world, store, blobs| {
-                world.farrier_policy_installation().call_roll_back(store, &wire_update(update), &blobs)
-            })?;
+        let (outcome, restarts) = self.call(InstallCall::RollBack, previous, |world, store, blobs| {
+            world.farrier_policy_installation().call_roll_back(store, &wire_update(update), &blobs)
+        })?;
         Ok(self.outcome(outcome, restarts))
     }
 
@@ -181,20 +182,34 @@ impl Installation {
         Outcome { notes, restarts }
     }
 
-    /// Puts a question to a fresh guest, which has so much time to answer it.
+    /// The time of a call that begins now.
+    fn time(&self, call: InstallCall) -> Time {
+        let (max_run, limits) = (self.limits.max_run, self.limits());
+        match call {
+            InstallCall::Start | InstallCall::Select => {
+                let computing = Duration::from_millis(limits.call_milliseconds);
+                Time::starting_now(computing.min(max_run), limits).without_grace()
+            }
+            InstallCall::Plan | InstallCall::Install | InstallCall::Finish | InstallCall::RollBack => {
+                Time::starting_now(max_run, limits)
+            }
+        }
+    }
+
+    /// Puts a question to a fresh guest.
     fn call<T>(
         &mut self,
         call: InstallCall,
-        time: Duration,
         contents: &[BlobFile],
         ask: impl FnOnce(&Installer, &mut Store<State>, Vec<Resource<Content>>) -> Answer<T>,
     ) -> Result<(T, Vec<Restart>), InstallError> {
         let (Host { engine, ticker, .. }, limits) = (&*self.plugin.host, &*self.plugin.limits);
         let contents = Contents::open(contents)?;
         let _ticker = ticker.hold(engine).map_err(|error| InstallError::Host(error.to_string()))?;
-        let mut store = self.state(Time::starting_now(time, limits), contents).into_store(engine, limits);
+        let mut store = self.state(call, contents).into_store(engine, limits);
         let failed = |call, error: &wasmtime::Error, store: &Store<State>| {
-            let failure = InstallError::of_engine(call, error, store.data().log.last_words(), limits, time.as_secs());
+            let State { log, time, .. } = store.data();
+            let failure = InstallError::of_engine(call, error, log.last_words(), limits, time.total_seconds());
             tracing::warn!(plugin.name = self.plugin.manifest.name, reason = %failure, "An installer failed.");
             failure
         };
@@ -210,8 +225,8 @@ impl Installation {
         }
     }
 
-    fn state(&self, time: Time, contents: Contents) -> State {
-        let (limits, endpoint) = (self.limits(), &self.endpoint);
+    fn state(&self, call: InstallCall, contents: Contents) -> State {
+        let (limits, endpoint, time) = (self.limits(), &self.endpoint, self.time(call));
         let InstallerGrants { read, write, run } = self.grants.clone();
         let mut facts = Facts::new(endpoint, read, limits);
         facts.set_deadline(time.last_end());
@@ -220,8 +235,8 @@ impl Installation {
             facts,
             log: GuestLog::new(&self.plugin.manifest.name, endpoint, limits),
             contents,
-            writer: Writer::new(endpoint, write, limits),
-            processes: Processes::new(endpoint, run, limits),
+            writer: Writer::new(endpoint, write, call, limits),
+            processes: Processes::new(endpoint, run, call, limits),
             watch: Watch::new(Arc::clone(&self.watcher), limits),
             restarts: Restarts::new(limits),
             time,

@@ -13,6 +13,8 @@ mod guest;
 mod pipes;
 mod process;
 mod program;
+#[cfg(test)]
+mod properties;
 mod time;
 mod types;
 mod watch;

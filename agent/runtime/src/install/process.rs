@@ -3,6 +3,7 @@
 
 use super::content::{Content, ContentError, CopyError};
 use super::copies::Copies;
+use super::error::InstallCall;
 use super::program::{Ended, run};
 use super::time::{Stop, Time};
 use super::watch::Watch;
@@ -39,6 +40,7 @@ pub struct OpenProgram {
 pub(crate) struct Processes {
     endpoint: Endpoint,
     grants: RunGrants,
+    call: InstallCall,
     open: ResourceTable,
     most_open: usize,
 }
@@ -54,10 +56,10 @@ struct Wanted {
 }
 
 impl Processes {
-    pub(super) fn new(endpoint: &Endpoint, grants: RunGrants, limits: &Limits) -> Self {
+    pub(super) fn new(endpoint: &Endpoint, grants: RunGrants, call: InstallCall, limits: &Limits) -> Self {
         let mut open = ResourceTable::new();
         open.set_max_capacity(limits.open_targets);
-        Self { endpoint: endpoint.clone(), grants, open, most_open: limits.open_targets }
+        Self { endpoint: endpoint.clone(), grants, call, open, most_open: limits.open_targets }
     }
 
     /// The program, if some use of it is granted and it is there.
@@ -72,8 +74,9 @@ impl Processes {
         Ok(self.open.push(OpenProgram { path: path.to_owned() }).map_err(|_| Error::TooLarge(too_many)))
     }
 
-    /// Whether some use of it is granted.
+    /// Whether some use of it is granted, in this call.
     fn check_program(&self, path: &str) -> Result<(), Error> {
+        self.call.check_opens()?;
         match normalize(path) {
             Ok(normalized) if normalized == path => {}
             Ok(_) => return Err(Error::Invalid(format!("`{}` is no normalized path", path.escape_default()))),
@@ -152,7 +155,8 @@ impl Processes {
             wanted.arguments.iter().filter_map(|argument| argument.as_ref().err().cloned()).collect();
         let Some(first) = contents.first() else { return Ok(Ok(None)) };
         let label = first.label().to_owned();
-        let made = self.endpoint.within(time.end(), move |root| Ok(Copies::make(root, &contents)))?;
+        let until = time.end();
+        let made = self.endpoint.within(until, move |root| Ok(Copies::make(root, &contents, until)))?;
         match made.unwrap_or_else(|error| Err(CopyError::Target(error))) {
             Ok(copies) => Ok(Ok(Some(copies))),
             Err(CopyError::Content(error)) => Err(ContentError::into(error)),
@@ -293,5 +297,25 @@ impl process::HostProgram for State {
     fn drop(&mut self, program: Resource<OpenProgram>) -> wasmtime::Result<()> {
         self.processes.open.delete(program)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Manifest, Request};
+
+    #[test]
+    fn who_selects_opens_no_program_and_who_plans_may_ask_one() {
+        let manifest = Manifest { run: Request::all(&["/bin/x --simulate"]), ..Manifest::sample() };
+        let check = |call| {
+            let grants = RunGrants::new(&manifest, ["/bin/x *", "/bin/x --*"], ["/bin/x --simulate"]).unwrap();
+            let endpoint = Endpoint::open(Path::new("/")).unwrap();
+            Processes::new(&endpoint, grants, call, &Limits::default()).check_program("/bin/x")
+        };
+        assert!(matches!(check(InstallCall::Select), Err(Error::Denied(reason)) if reason.contains("selection")));
+        for call in [InstallCall::Plan, InstallCall::Install, InstallCall::Finish, InstallCall::RollBack] {
+            assert_eq!(check(call), Ok(()));
+        }
     }
 }

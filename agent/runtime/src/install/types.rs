@@ -34,7 +34,9 @@ impl InstallerGrants {
 /// How long an installation may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InstallLimits {
-    /// Time of one call (a plan, an installation, a roll-back), from beginning to end. What still runs then is killed.
+    /// Time of one call (a plan, an installation, a roll-back). Programs that still run then are killed, each with its
+    /// process group: what has left that (`setsid`) goes on, as what a program leaves running does. The plugin has a second
+    /// more to say what happened.
     pub max_run: Duration,
 }
 

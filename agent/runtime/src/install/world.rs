@@ -6,6 +6,7 @@ use super::process::Processes;
 use super::time::Time;
 use super::watch::{Restarts, Watch};
 use crate::endpoint::Endpoint;
+use crate::engine::TICKS_AT_ONCE;
 use crate::facts::{Facts, OpenFile};
 use crate::limits::{ALL_FUEL, InstanceMeter, Limits};
 use crate::log::GuestLog;
@@ -68,7 +69,6 @@ impl State {
     /// A store for this guest.
     pub(super) fn into_store(self, engine: &Engine, limits: &Limits) -> Store<Self> {
         let handles = limits.handles.saturating_add(self.contents.len());
-        let ticks = self.time.ticks_left();
         let mut store = Store::new(engine, self);
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(limits.passed_bytes);
@@ -76,7 +76,7 @@ impl State {
         // An error where the engine does not count: then there is nothing to give.
         let _ = store.set_fuel(ALL_FUEL);
         store.epoch_deadline_callback(|guest| guest.data().time.go_on());
-        store.set_epoch_deadline(ticks);
+        store.set_epoch_deadline(TICKS_AT_ONCE);
         store
     }
 }

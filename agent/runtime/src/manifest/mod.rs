@@ -5,7 +5,7 @@
 mod section;
 mod version;
 
-use crate::grants::{RunGrant, is_fact, parse_glob};
+use crate::grants::{Glob, RunGrant, is_fact};
 use farrier_protocol::assignment::{MAX_GRANTS, MAX_NAME_BYTES, MAX_RUN_BYTES, MAX_TARGET_BYTES};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -431,7 +431,7 @@ fn check_glob(glob: &str) -> Result<(), String> {
     if glob.len() > MAX_TARGET_BYTES {
         return Err(format!("has a glob of {} bytes, more than {MAX_TARGET_BYTES}", glob.len()));
     }
-    parse_glob(glob).map(drop)
+    Glob::parse(glob).map(drop)
 }
 
 fn check_run(line: &str) -> Result<(), String> {

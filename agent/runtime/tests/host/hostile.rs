@@ -188,8 +188,9 @@ fn a_question_of_more_rules_than_a_chunk_has_is_not_asked() {
 type Test = fn(Profile);
 
 /// Every guest of `plugins/hostile/wat`, and what becomes of it.
-const WAT_GUESTS: [(&str, Test); 8] = [
+const WAT_GUESTS: [(&str, Test); 9] = [
     ("honest", an_honest_guest_is_believed),
+    ("instance-bomb", instances_are_counted_before_anything_is_compiled),
     ("invalid-utf8", text_that_is_not_utf8_is_nonsense),
     ("many-memories", memories_are_counted),
     ("missing-export", a_missing_interface_is_named),
@@ -251,6 +252,12 @@ fn text_that_is_not_utf8_is_nonsense(profile: Profile) {
         assert!(error.to_string().ends_with("it passed text that is not UTF-8"), "{error}");
     }
     stage.assert_next_plugin_is_unaffected();
+}
+
+fn instances_are_counted_before_anything_is_compiled(profile: Profile) {
+    let error = refusal(profile, &wat("instance-bomb"));
+    let exceeded = LimitExceeded { limit: Limits::default().instances as u64, unit: "instances of components" };
+    assert!(matches!(&error, LoadError::Limit(limit) if *limit == exceeded), "{error}");
 }
 
 fn memories_are_counted(profile: Profile) {

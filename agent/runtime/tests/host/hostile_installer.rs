@@ -106,6 +106,8 @@ fn expected(deed: Deed, phase: Phase, limits: &Limits) -> Result<Vec<String>, In
         Deed::SelectTooMuch => nonsense("it selected content 4294967295 of 2"),
         Deed::SelectTwice => nonsense("it selected content 0 twice"),
         Deed::Refuse => refused("it was told to refuse"),
+        // It has asked for its order before, so the time of the call is up first.
+        Deed::Loop if phase == Phase::Select => InstallError::OutOfTime { call, seconds: 0 },
         Deed::Loop | Deed::LeaveBehind => InstallError::TimedOut { call, milliseconds: SHORT_MILLISECONDS },
         Deed::Trap | Deed::TrapHalfWay => trapped("it trapped: unreachable code reached"),
         Deed::Panic => trapped("it panicked at ...: panicking as told"),

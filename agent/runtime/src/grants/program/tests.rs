@@ -100,9 +100,30 @@ fn a_star_stands_for_part_of_one_path_part() {
     }
     assert!(!covers("/bin/cat /etc/*", "/bin/cat /etc/.."));
     assert!(!covers("/bin/cat /*/*", "/bin/cat /../etc"));
+    assert!(!covers("/bin/cat /*/*", "/bin/cat //etc"));
     assert!(!covers("/bin/x --root=*", "/bin/x --root=.."));
     assert!(!covers("/bin/x --root=*/*", "/bin/x --root=../x"));
     assert!(covers("/bin/x --version=*", "/bin/x --version=1..2"));
+    for option in ["-C..", "-C../x", "-xC.."] {
+        assert!(!covers("/bin/x -C*", &format!("/bin/x {option}")), "{option}");
+        assert!(!covers("/bin/x -*", &format!("/bin/x {option}")), "{option}");
+        assert!(!covers("/bin/x -C*/*", &format!("/bin/x {option}")), "{option}");
+    }
+    assert!(covers("/bin/x -C*", "/bin/x -Copt"));
+}
+
+/// Else who may remove what is in a folder could remove the folder.
+#[test]
+fn a_star_is_never_the_folder_itself() {
+    for text in ["/srv/app/", "/srv/app/.", "/srv/app/..", "/srv/app", "/srv/app//"] {
+        for pattern in ["/srv/app/*", "/srv/app/.*", "/srv/app/*."] {
+            assert!(!covers(&format!("/bin/rm -r {pattern}"), &format!("/bin/rm -r {text}")), "{pattern} {text}");
+        }
+    }
+    for name in ["a", ".a", "...", "a..", "a."] {
+        assert!(covers("/bin/rm -r /srv/app/*", &format!("/bin/rm -r /srv/app/{name}")), "{name}");
+    }
+    assert!(!covers("/bin/rm -r *", "/bin/rm -r ."));
 }
 
 #[test]
@@ -203,7 +224,32 @@ fn a_command_is_shown_as_the_grant_that_covers_it() {
     let call = Call { environment: &environment, program: "/usr/bin/dpkg", arguments: &arguments, input: true };
     assert_eq!(call.to_string(), "A=b /usr/bin/dpkg --install {blob}... <");
     assert!(RunGrant::parse(&call.to_string()).unwrap().covers(&call));
-    let arguments = [None, Some("a b"), Some(""), Some("x...")];
-    let call = Call { environment: &[], program: "/bin/x", arguments: &arguments, input: false };
-    assert_eq!(call.to_string(), "/bin/x {blob} * * *");
+    for (argument, shown) in [
+        ("/srv/my dir/x", "/srv/my*dir/x"),
+        ("-o a b", "-o*a*b"),
+        (" *a {}\u{a0}b*", "*a*b*"),
+        ("{blob}", "*blob*"),
+        ("<", "*"),
+        ("x...", "x*"),
+        ("...", "*"),
+        ("a ...", "a*"),
+    ] {
+        let arguments = [None, Some(argument), Some("end")];
+        let call = Call { environment: &[], program: "/bin/x", arguments: &arguments, input: false };
+        assert_eq!(call.to_string(), format!("/bin/x {{blob}} {shown} end"));
+        assert!(RunGrant::parse(&call.to_string()).unwrap().covers(&call), "{argument}");
+    }
+}
+
+#[test]
+fn what_no_grant_covers_is_not_shown_as_one_of_something_else() {
+    for (name, value) in [("A", "b /bin/evil"), ("A=b /bin/evil", "c"), ("A", "b\u{a0}c"), ("A\n", "b")] {
+        let environment = [(name.to_owned(), value.to_owned())];
+        let call = Call { environment: &environment, program: "/bin/x", arguments: &[], input: false };
+        let shown = RunGrant::parse(&call.to_string());
+        assert!(shown.is_err() || shown.is_ok_and(|grant| grant.program() == "/bin/x" && !grant.covers(&call)));
+    }
+    let environment = [("A".to_owned(), "ä".to_owned())];
+    let call = Call { environment: &environment, program: "/bin/x", arguments: &[], input: false };
+    assert!(RunGrant::parse(&call.to_string()).unwrap().covers(&call));
 }

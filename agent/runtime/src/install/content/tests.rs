@@ -1,5 +1,6 @@
 use super::*;
 use std::path::Path;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A downloaded file with these bytes.
@@ -12,6 +13,18 @@ pub(crate) fn blob(folder: &TempDir, label: &str, bytes: &[u8]) -> BlobFile {
 /// The same, open.
 pub(crate) fn contents(blobs: &[BlobFile]) -> Vec<Content> {
     Contents::open(blobs).unwrap().contents
+}
+
+fn patient() -> Instant {
+    Instant::now() + Duration::from_secs(600)
+}
+
+/// Why nothing was read.
+fn refused(content: &Content, offset: u64) -> ContentError {
+    match content.read(offset, 10, patient()) {
+        Err(CopyError::Content(error)) => error,
+        answer => panic!("{answer:?}"),
+    }
 }
 
 fn problem(blobs: &[BlobFile]) -> String {
@@ -33,12 +46,31 @@ fn any_part_can_be_read() {
     let blocks = BLOCK_BYTES;
     for (offset, most) in [(0, 10), (blocks - 1, 2), (blocks, blocks), (10, 3 * blocks), (3 * blocks, 1000)] {
         let expected = &bytes[offset..(offset + most).min(bytes.len())];
-        assert_eq!(content.read(offset as u64, most).unwrap(), expected, "{offset} {most}");
+        assert_eq!(content.read(offset as u64, most, patient()).unwrap(), expected, "{offset} {most}");
     }
     for offset in [bytes.len() as u64, u64::MAX] {
-        assert_eq!(content.read(offset, 10).unwrap(), b"");
+        assert_eq!(content.read(offset, 10, patient()).unwrap(), b"");
     }
-    assert_eq!(contents(&[blob(&folder, "empty", b"")])[0].read(0, 10).unwrap(), b"");
+    assert_eq!(contents(&[blob(&folder, "empty", b"")])[0].read(0, 10, patient()).unwrap(), b"");
+}
+
+#[test]
+fn when_the_time_is_up_what_is_large_is_neither_hashed_nor_copied() {
+    let (folder, bytes, over) = (tempfile::tempdir().unwrap(), large(), Instant::now());
+    let [large, small] = &*contents(&[blob(&folder, "large", &bytes), blob(&folder, "small", b"bytes")]) else {
+        panic!("two contents");
+    };
+    let is_over = |answer: Result<(), CopyError>| matches!(answer, Err(CopyError::Target(error)) if error.kind() == io::ErrorKind::TimedOut);
+    assert!(is_over(large.read(0, 1, over).map(drop)));
+    assert!(is_over(large.pass_on_part(0, 1, over, |_| panic!("it is not hashed yet"))));
+    let mut copy = tempfile::tempfile().unwrap();
+    assert!(is_over(large.copy_to(&mut copy, over)));
+    assert!(copy.metadata().unwrap().len() <= BLOCK_BYTES as u64);
+    // What fits into one block is done all the same, and what was hashed is known.
+    assert_eq!(small.read(0, 10, over).unwrap(), b"bytes");
+    assert!(small.copy_to(&mut tempfile::tempfile().unwrap(), over).is_ok());
+    assert_eq!(large.read(0, 10, patient()).unwrap(), &bytes[..10]);
+    assert_eq!(large.read(0, 10, over).unwrap(), &bytes[..10]);
 }
 
 #[test]
@@ -50,17 +82,17 @@ fn a_byte_that_was_not_hashed_is_never_passed_on() {
     // Altered before the first read: nothing can be read of it, wherever.
     let content = &contents(std::slice::from_ref(&file))[0];
     std::fs::write(&file.path, &altered).unwrap();
-    assert_eq!(content.read(0, 10), Err(ContentError::altered("a.deb")));
+    assert_eq!(refused(content, 0), ContentError::altered("a.deb"));
     // Altered after it: the altered block cannot be read.
     std::fs::write(&file.path, &bytes).unwrap();
-    assert_eq!(content.read(0, 10).unwrap(), &bytes[..10]);
+    assert_eq!(content.read(0, 10, patient()).unwrap(), &bytes[..10]);
     std::fs::write(&file.path, &altered).unwrap();
-    assert_eq!(content.read(0, 10).unwrap(), &bytes[..10]);
-    assert_eq!(content.read(2 * BLOCK_BYTES as u64 + 5, 10), Err(ContentError::altered("a.deb")));
-    assert!(content.copy_to(&mut tempfile::tempfile().unwrap()).is_err());
+    assert_eq!(content.read(0, 10, patient()).unwrap(), &bytes[..10]);
+    assert_eq!(refused(content, 2 * BLOCK_BYTES as u64 + 5), ContentError::altered("a.deb"));
+    assert!(content.copy_to(&mut tempfile::tempfile().unwrap(), patient()).is_err());
     // Cut off behind the host's back.
     std::fs::write(&file.path, b"short").unwrap();
-    assert!(content.read(BLOCK_BYTES as u64, 10).is_err());
+    assert!(content.read(BLOCK_BYTES as u64, 10, patient()).is_err());
 }
 
 #[test]

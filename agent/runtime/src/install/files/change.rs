@@ -2,12 +2,14 @@
 
 use super::{ChangeError, Source};
 use crate::endpoint::Root;
+use crate::install::time::{Time, in_time};
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 /// The names of a normalized path, each with the end of the path up to it.
 pub(super) fn parts(path: &str) -> impl Iterator<Item = (usize, &str)> {
@@ -133,11 +135,16 @@ pub(super) fn exchange(
     Ok(sync(&other_folder).and_then(|()| sync(&one_folder))?)
 }
 
-pub(super) fn replace(root: &Root, path: &str, source: &Source, mode: u32) -> Result<(), ChangeError> {
+/// Puts a file in the place of another, if it is written in time.
+pub(super) fn replace(root: &Root, path: &str, source: &Source, mode: u32, time: &Time) -> Result<(), ChangeError> {
     let (folder, name) = parent(root, path)?;
     if_there(no_folder(&folder, name))?;
     let (partial, file) = new_file(&folder)?;
-    let replaced = write(file, source, mode).and_then(|()| Ok(folder.rename(&partial, &folder, name)?));
+    let replaced = write(file, source, mode, time.end()).and_then(|()| {
+        // After that nobody waits for it, and the call was said to have failed.
+        in_time(false, time.last_end())?;
+        Ok(folder.rename(&partial, &folder, name)?)
+    });
     if replaced.is_err() {
         // It was not given its name; that it is left over is the lesser evil.
         let _ = folder.remove_file(&partial);
@@ -146,10 +153,10 @@ pub(super) fn replace(root: &Root, path: &str, source: &Source, mode: u32) -> Re
     Ok(sync(&folder)?)
 }
 
-fn write(mut file: File, source: &Source, mode: u32) -> Result<(), ChangeError> {
+fn write(mut file: File, source: &Source, mode: u32, until: Instant) -> Result<(), ChangeError> {
     match source {
         Source::Bytes(bytes) => file.write_all(bytes)?,
-        Source::Content(content) => content.copy_to(&mut file)?,
+        Source::Content(content) => content.copy_to(&mut file, until)?,
     }
     file.set_permissions(std::fs::Permissions::from_mode(mode))?;
     Ok(file.sync_all()?)

@@ -5,6 +5,7 @@ use super::change::parent;
 use crate::endpoint::Root;
 use crate::facts::read_at;
 use crate::install::content::Content;
+use crate::install::time::in_time;
 use cap_std::fs::Dir;
 use farrier_protocol::Digest;
 use rustix::fs::{Advice, AtFlags, FileType, Mode, OFlags, Stat};
@@ -19,6 +20,8 @@ use std::time::Instant;
 
 /// Bytes that are read back at once.
 const BLOCK_BYTES: usize = 64 << 10;
+/// Bytes of a file that is written in place, at most: who writes beyond has miscounted.
+pub(super) const MAX_FILE_BYTES: u64 = 1 << 40;
 
 /// A file or a block device in a guest's hands, open to be written.
 #[derive(Debug, Clone)]
@@ -123,7 +126,7 @@ impl OpenTarget {
             return Err(io::Error::new(ErrorKind::InvalidInput, problem).into());
         }
         let mut at = offset;
-        content.pass_on_part(start, length, |piece| {
+        content.pass_on_part(start, length, until, |piece| {
             in_time(at == offset, until)?;
             self.file.write_all_at(piece, at)?;
             at += piece.len() as u64;
@@ -171,26 +174,14 @@ impl OpenTarget {
 
     /// An error if there is no room for so many bytes from there on.
     fn check_room(&self, offset: u64, length: u64) -> io::Result<()> {
-        let Some(end) = offset.checked_add(length).filter(|end| i64::try_from(*end).is_ok()) else {
-            return Err(io::Error::new(
-                ErrorKind::InvalidInput,
-                format!("no file has {length} bytes from {offset} on"),
-            ));
+        let (has, bytes) = match self.device_bytes {
+            Some(bytes) => ("the device has", bytes),
+            None => ("a file has at most", MAX_FILE_BYTES),
         };
-        match self.device_bytes {
-            Some(bytes) if end > bytes => {
-                let problem = format!("the device has {bytes} bytes, not {length} from {offset} on");
-                Err(io::Error::new(ErrorKind::FileTooLarge, problem))
-            }
-            _ => Ok(()),
+        if offset.checked_add(length).is_some_and(|end| end <= bytes) {
+            return Ok(());
         }
+        let problem = format!("{has} {bytes} bytes, not {length} from {offset} on");
+        Err(io::Error::new(ErrorKind::FileTooLarge, problem))
     }
-}
-
-/// An error once the time is up, except before the first piece: what is small is done all the same.
-fn in_time(is_first: bool, until: Instant) -> io::Result<()> {
-    if is_first || Instant::now() < until {
-        return Ok(());
-    }
-    Err(io::Error::new(ErrorKind::TimedOut, "the time of the installation is up"))
 }

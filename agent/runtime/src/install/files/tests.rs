@@ -23,6 +23,10 @@ fn stage() -> Stage {
 
 /// These may be written.
 fn granting(write: &[&str]) -> Stage {
+    stage_of(write, InstallCall::Install)
+}
+
+fn stage_of(write: &[&str], call: InstallCall) -> Stage {
     let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     std::fs::create_dir_all(root.path().join("opt/app")).unwrap();
     std::fs::create_dir_all(root.path().join("etc")).unwrap();
@@ -30,7 +34,7 @@ fn granting(write: &[&str]) -> Stage {
     std::fs::write(outside.path().join("secret"), "secret").unwrap();
     let manifest = Manifest { write: Request::all(write), ..Manifest::sample() };
     let (endpoint, limits) = (Endpoint::open(root.path()).unwrap(), Limits::default());
-    let writer = Writer::new(&endpoint, Grants::to_write(&manifest, ["/**"], ["/**"]).unwrap(), &limits);
+    let writer = Writer::new(&endpoint, Grants::to_write(&manifest, ["/**"], ["/**"]).unwrap(), call, &limits);
     Stage { root, outside, writer, time: Time::starting_now(Duration::from_secs(600), &limits) }
 }
 
@@ -85,6 +89,13 @@ impl Stage {
     fn remove(&mut self, path: &str) -> Result<(), Error> {
         self.at(path, |writer, folder, name, time| {
             writer.change(folder, name, time, |root, path| Ok(change::remove(root, path)?))
+        })
+    }
+
+    fn sync(&mut self, path: &str) -> Result<(), Error> {
+        self.in_folder(path, |writer, folder, time| {
+            let path = writer.open.get(folder)?.path.clone();
+            writer.within(&path.clone(), time, move |root, _| Ok(change::sync(&change::folder(root, &path)?)?))
         })
     }
 
@@ -177,6 +188,71 @@ fn what_is_not_granted_is_not_touched() {
     }
     assert_eq!(std::fs::read(stage.path("/etc/passwd")).unwrap(), b"root");
     assert_eq!(std::fs::read_dir(stage.path("/etc")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_in_the_root_itself_is_changed_like_anything_else() {
+    let mut stage = granting(&["/kiosk", "/renamed", "/opt", "/opt/**"]);
+    std::fs::remove_dir_all(stage.path("/opt")).unwrap();
+    for change in [
+        stage.replace("/kiosk", 0o644),
+        stage.rename("/kiosk", "/renamed"),
+        stage.replace("/kiosk", 0o644),
+        stage.exchange("/kiosk", "/renamed"),
+        stage.set_mode("/kiosk", 0o600),
+        stage.open("/kiosk").map(drop),
+        stage.remove("/renamed"),
+        stage.create("/renamed", 0o600).map(drop),
+        stage.make_folder("/opt/x"),
+        stage.sync("/"),
+    ] {
+        assert_eq!(change, Ok(()));
+    }
+    assert!(stage.path("/opt/x").is_dir());
+}
+
+#[test]
+fn before_it_is_time_nothing_is_changed() {
+    let mut stage = stage_of(&["/**"], InstallCall::Plan);
+    std::fs::write(stage.path("/opt/file"), "file").unwrap();
+    for change in stage.every_change("/opt/file").into_iter().enumerate() {
+        match change {
+            // What a plan has to know of a slot is how large it is.
+            (6, opened) => assert_eq!(opened, Ok(())),
+            (_, change) => assert_eq!(change, Err(Error::Denied("a plan changes nothing".to_owned()))),
+        }
+    }
+    let write = stage.at("/opt/file", |writer, folder, name, time| {
+        let target = writer.open(folder, name, time)?.unwrap();
+        assert_eq!(writer.with_target(&target, time, |target, _| Ok(target.length()?))?, Ok(4));
+        writer.write(&target, time, |target, _| Ok(target.write(0, b"new")?))
+    });
+    assert_eq!(write, Err(Error::Denied("a plan changes nothing".to_owned())));
+    assert_eq!(std::fs::read(stage.path("/opt/file")).unwrap(), b"file");
+    // And who only selects does not even get that far.
+    assert!(matches!(stage_of(&["/**"], InstallCall::Select).folder("/opt"), Err(Error::Denied(_))));
+}
+
+#[test]
+fn what_is_not_ready_in_time_is_not_put_in_place() {
+    let (stage, folder) = (stage(), tempfile::tempdir().unwrap());
+    let content = contents(&[blob(&folder, "large", &[7; 100_000])]).remove(0);
+    let over = Time::starting_now(Duration::ZERO, &Limits::default()).without_grace();
+    for source in [Source::Bytes(b"new".to_vec()), Source::Content(content)] {
+        let replaced = stage
+            .writer
+            .within("/opt/file", &stage.time, move |root, _| change::replace(root, "/opt/file", &source, 0o644, &over));
+        assert!(matches!(replaced.unwrap(), Err(Error::Other(reason)) if reason.contains("time of the installation")));
+        assert_eq!(std::fs::read_dir(stage.path("/opt")).unwrap().count(), 1, "nothing is left over");
+    }
+}
+
+/// What is wrong with it could be said at length, and by the host.
+#[test]
+fn a_name_is_refused_for_its_length_first() {
+    for name in ["/".to_owned() + &"\u{7f}".repeat(1 << 20), "./".repeat(1 << 19)] {
+        assert!(inside("/opt", &name).unwrap_err().starts_with("a path of 1048"));
+    }
 }
 
 #[test]
@@ -428,16 +504,14 @@ fn nothing_is_written_where_no_file_can_be() {
     let content = contents(&[blob(&folder, "image", b"12345")]).remove(0);
     let until = Instant::now() + Duration::from_secs(600);
     let target = stage.create("/opt/slot", 0o600).unwrap();
-    let edges = [0, 1, 5, u64::from(u32::MAX), i64::MAX as u64 - 1, i64::MAX as u64, u64::MAX - 1, u64::MAX];
-    for offset in edges {
-        for length in edges {
+    let far = [target::MAX_FILE_BYTES, i64::MAX as u64, u64::MAX - 1, u64::MAX];
+    let edges = [&[0, 1, 5, u64::from(u32::MAX)], far.as_slice()].concat();
+    for offset in edges.clone() {
+        for length in edges.clone() {
             let is_possible = offset.checked_add(length).is_some_and(|end| end <= 5);
             let written = target.write_content(offset, &content, 0, length, until).is_ok();
-            // Beyond that it is for the file system to say.
-            let is_room = offset <= u64::from(u32::MAX) || length == 0;
-            let has_end = i64::try_from(offset.saturating_add(length)).is_ok();
-            assert!(!written || (length <= 5 && has_end), "{offset} {length}");
-            assert!(written || !(length <= 5 && has_end && is_room), "{offset} {length}");
+            let has_room = offset.saturating_add(length) <= target::MAX_FILE_BYTES;
+            assert_eq!(written, length <= 5 && has_room, "{offset} {length}");
             std::fs::write(stage.path("/opt/slot"), "12345").unwrap();
             assert_eq!(target.digest(offset, length, until).is_ok(), is_possible, "{offset} {length}");
             assert!(
@@ -548,7 +622,7 @@ fn no_name_is_a_way_around_the_grants() {
         };
         let before = outside(&root);
         let time = Time::starting_now(Duration::from_secs(600), &limits);
-        let mut writer = Writer::new(&endpoint, grants, &limits);
+        let mut writer = Writer::new(&endpoint, grants, InstallCall::Install, &limits);
         for _ in 0..200 {
             let folder: &&str = numbers.one_of(&FOLDERS);
             let Ok(folder) = writer.open_folder(folder, &time).unwrap() else {
