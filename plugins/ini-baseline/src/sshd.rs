@@ -31,7 +31,7 @@ const MAX_DEPTH: usize = 16;
 const FOLDER: &str = "/etc/ssh";
 
 /// Keywords that may be there several times, and each time adds to the value.
-const GROWING: [&str; 11] = [
+const GROWING: [&str; 10] = [
     "acceptenv",
     "allowgroups",
     "allowusers",
@@ -41,7 +41,6 @@ const GROWING: [&str; 11] = [
     "hostkey",
     "listenaddress",
     "port",
-    "setenv",
     "subsystem",
 ];
 
@@ -78,6 +77,9 @@ const CASELESS: [&str; 20] = [
     "debug",
     "auth",
 ];
+
+/// Two words for the same value.
+const SYNONYMS: [&str; 2] = ["without-password", "prohibit-password"];
 
 const VALUES: Values = Values { same, number: seconds };
 
@@ -189,7 +191,7 @@ impl Search<'_> {
         };
         match (of(&self.global), of(&self.everybody)) {
             // For some keywords the first counts, for others `Match all` is stronger.
-            (Some(global), Some(all)) if global.value != all.value => Err(Error::Invalid(format!(
+            (Some(global), Some(all)) if !same(&global.value, &all.value) => Err(Error::Invalid(format!(
                 "{} has `{}`, and {}, below `Match all`, has `{}`: have it in one place",
                 global.place, global.value, all.place, all.value
             ))),
@@ -261,8 +263,10 @@ fn words(rest: &str) -> Option<Vec<String>> {
 }
 
 fn same(found: &str, wanted: &str) -> bool {
-    let is_caseless = || CASELESS.iter().any(|word| word.eq_ignore_ascii_case(wanted));
-    found == wanted || is_caseless() && found.eq_ignore_ascii_case(wanted)
+    let is_in = |words: &[&str], value: &str| words.iter().any(|word| word.eq_ignore_ascii_case(value));
+    found == wanted
+        || is_in(&CASELESS, wanted) && found.eq_ignore_ascii_case(wanted)
+        || is_in(&SYNONYMS, wanted) && is_in(&SYNONYMS, found)
 }
 
 /// A number, or a time in seconds: `90`, `1m30s`.

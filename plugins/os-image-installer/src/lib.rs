@@ -50,9 +50,10 @@
 //! # Which slot is running
 //!
 //! `rauc.slot=` or `root=` of the kernel command line cannot be wrong and is what to use. A file has to say what was
-//! started. A variable of U-Boot says what will be started next, which is something else during a trial: then the
-//! version of the running system tells, or `root=`; and where neither does, nothing is done. Whatever is used, a
-//! `root=` that names the other slot is a contradiction, and nothing is written.
+//! started. A variable of U-Boot that a boot script sets to what it started is as good; the one that chooses the slot
+//! says what will be started next, which is another one until the restart: in its place `root=` tells, or what is
+//! mounted as `/`, and where neither does, nothing is done. Whatever is used, a `root=` that names the other slot is a
+//! contradiction, and nothing is written.
 //!
 //! Raw flash (MTD, UBI) is not supported, and neither are compressed images: what is signed is what is written.
 #![no_std]
@@ -150,7 +151,7 @@ impl Installer for OsImageInstaller {
             )));
         }
         let bootloader = bootloader::of(image);
-        let slots = Slots::find(host, image, &*bootloader)?;
+        let slots = Slots::find(host, image)?;
         let running = slots.running();
         match bootloader.chosen(host)? {
             Some(chosen) if chosen == running.mark() => {}
@@ -174,7 +175,7 @@ impl Installer for OsImageInstaller {
     ) -> Result<Outcome, Error> {
         image.check()?;
         let bootloader = bootloader::of(image);
-        let slots = Slots::find(host, image, &*bootloader)?;
+        let slots = Slots::find(host, image)?;
         let (running, other) = (slots.running(), slots.other());
         if is_running(host, image)? {
             let is_chosen = bootloader.chosen(host)?.as_deref() == Some(running.mark());
@@ -225,7 +226,7 @@ impl<'a> Work<'a> {
         let blob = contents.iter().find(|blob| blob.label() == entry.label);
         let blob = blob.ok_or_else(|| Error::Other(format!("`{}` was not downloaded: try again", entry.label)))?;
         let bootloader = bootloader::of(image);
-        let slots = Slots::find(host, image, &*bootloader)?;
+        let slots = Slots::find(host, image)?;
         slots::check_not_mounted(host, slots.other())?;
         image::check_fits(host, slots.other(), blob)?;
         Ok(Some(Self { bootloader, slots, blob }))

@@ -1,9 +1,8 @@
 //! The two slots: which one is running, and which one may be written.
 
 use crate::{
-    bootloader::{Bootloader, u_boot},
+    bootloader::u_boot,
     instructions::{Active, Image, Slot, Switch},
-    is_running,
 };
 use alloc::{
     borrow::ToOwned,
@@ -31,11 +30,11 @@ pub struct Slots<'a> {
 
 impl<'a> Slots<'a> {
     /// Finds out which slot is running. An error if that is not certain.
-    pub fn find(host: &dyn Host, image: &'a Image<'_>, bootloader: &dyn Bootloader) -> Result<Self, Error> {
+    pub fn find(host: &dyn Host, image: &'a Image<'_>) -> Result<Self, Error> {
         let [one, other] = image.slots.as_slice() else {
             return Err(Error::Invalid("there have to be two `slots`".into()));
         };
-        let running = running(host, image, bootloader)?;
+        let running = running(host, image)?;
         if let Some(slot) = by_root(host, image)?
             && slot.name != running.name
         {
@@ -59,7 +58,7 @@ impl<'a> Slots<'a> {
     }
 }
 
-fn running<'a>(host: &dyn Host, image: &'a Image<'_>, bootloader: &dyn Bootloader) -> Result<&'a Slot<'a>, Error> {
+fn running<'a>(host: &dyn Host, image: &'a Image<'_>) -> Result<&'a Slot<'a>, Error> {
     let (value, by_root) = match &image.active {
         Active::Cmdline(key) => {
             let value = value_if_there(host, key)?;
@@ -69,7 +68,7 @@ fn running<'a>(host: &dyn Host, image: &'a Image<'_>, bootloader: &dyn Bootloade
             (value, key == "root")
         }
         Active::File(path) => (host.read_text(path)?.trim().to_string(), false),
-        Active::UBoot(variable) => (of_u_boot(host, image, bootloader, variable)?, false),
+        Active::UBoot(variable) => (of_u_boot(host, image, variable)?, false),
     };
     let is_it = |slot: &&Slot<'_>| if by_root { slot.is_root(&value) } else { slot.mark() == value };
     image.slots.iter().find(is_it).ok_or_else(|| {
@@ -84,24 +83,30 @@ fn by_root<'a>(facts: &dyn Facts, image: &'a Image<'_>) -> Result<Option<&'a Slo
     Ok(root.and_then(|root| image.slots.iter().find(|slot| slot.is_root(&root))))
 }
 
-/// The mark of the running slot by a variable of U-Boot's. If that is the one by which a slot is chosen, it says what
-/// will be started; during a trial the slot that is running may be the other one.
-fn of_u_boot(host: &dyn Host, image: &Image<'_>, bootloader: &dyn Bootloader, variable: &str) -> Result<String, Error> {
-    let value = u_boot::get(host, variable)?;
-    let value = value.ok_or_else(|| {
-        Error::Other(format!("U-Boot's environment has no `{variable}`, which is to tell the running slot"))
-    })?;
-    let chooses = matches!(&image.switch, Switch::UBootCount { variable: chosen } if chosen == variable);
-    if chooses && bootloader.trial(host)? == Some(true) && !is_running(host, image)? {
-        if let Some(slot) = by_root(host, image)? {
-            return Ok(slot.mark().to_owned());
-        }
-        return Err(Error::Other(format!(
-            "slot {value} is on trial, and `{variable}` does not tell whether it is running: restart the machine, or tell \
-             the running slot by the kernel command line"
-        )));
+/// The slot that is mounted as `/`; `None` if what is mounted there is none.
+fn by_mount<'a>(facts: &dyn Facts, image: &'a Image<'_>) -> Result<Option<&'a Slot<'a>>, Error> {
+    let mounts = mounts(facts)?;
+    // The last one is on top.
+    let root = mounted(&mounts).filter(|(_, folder)| *folder == "/").last();
+    Ok(root.and_then(|(device, _)| image.slots.iter().find(|slot| slot.device == device)))
+}
+
+/// The mark of the running slot by a variable of U-Boot's. The one that chooses a slot says what will be started: between
+/// a switch, also one back, and the restart that is another slot than the one that is running, and not even the version
+/// that is running tells which of the two that is.
+fn of_u_boot(host: &dyn Host, image: &Image<'_>, variable: &str) -> Result<String, Error> {
+    if matches!(&image.switch, Switch::UBootCount { variable: chosen } if chosen == variable) {
+        let slot = by_root(host, image)?.map_or_else(|| by_mount(host, image), |slot| Ok(Some(slot)))?;
+        return slot.map(|slot| slot.mark().to_owned()).ok_or_else(|| {
+            Error::Other(format!(
+                "`{variable}` says which slot will be started, not which one is running, and neither `root=` on the kernel \
+                 command line nor what is mounted as / is a slot: let `active` name what tells the running slot"
+            ))
+        });
     }
-    Ok(value)
+    u_boot::get(host, variable)?.ok_or_else(|| {
+        Error::Other(format!("U-Boot's environment has no `{variable}`, which is to tell the running slot"))
+    })
 }
 
 impl Slot<'_> {
@@ -137,22 +142,27 @@ fn value<'a>(cmdline: &'a str, key: &str) -> Option<&'a str> {
 
 /// An error if a slot is in use.
 pub fn check_not_mounted(facts: &dyn Facts, slot: &Slot<'_>) -> Result<(), Error> {
-    let mounts = match facts.read_text(MOUNTS) {
-        Ok(mounts) => mounts,
-        Err(Error::NotFound(_)) => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    let mut words = mounts.lines().map(|line| line.split(' '));
-    let folder = words.find_map(|mut words| (words.next() == Some(&*slot.device)).then(|| words.next()));
-    match folder {
+    match mounted(&mounts(facts)?).find(|(device, _)| *device == slot.device) {
         None => Ok(()),
-        Some(folder) => Err(Error::Other(format!(
-            "slot {} ({}) is mounted at {}: unmount it",
-            slot.name,
-            slot.device,
-            folder.unwrap_or("some folder")
-        ))),
+        Some((device, folder)) => {
+            Err(Error::Other(format!("slot {} ({device}) is mounted at {folder}: unmount it", slot.name)))
+        }
     }
+}
+
+fn mounts(facts: &dyn Facts) -> Result<String, Error> {
+    match facts.read_text(MOUNTS) {
+        Err(Error::NotFound(_)) => Ok(String::new()),
+        mounts => mounts,
+    }
+}
+
+/// The devices that are mounted, each with its folder.
+fn mounted(mounts: &str) -> impl Iterator<Item = (&str, &str)> {
+    mounts.lines().filter_map(|line| {
+        let (device, rest) = line.split_once(' ')?;
+        Some((device, rest.split(' ').next().unwrap_or_default()))
+    })
 }
 
 #[cfg(test)]

@@ -142,6 +142,30 @@ fn keywords_that_grow_have_all_their_values() {
 }
 
 #[test]
+fn keywords_that_do_not_grow_have_their_first_value() {
+    let files = root(&[(SSHD, "SetEnv A=1 B=2\nSetEnv C=3\nAuthorizedKeysFile .ssh/keys\nAuthorizedKeysFile none\n")]);
+    assert_eq!(state(&files, &sshd("SetEnv", json!("A=1 B=2"))), Installed);
+    assert_eq!(state(&files, &sshd("AuthorizedKeysFile", json!(".ssh/keys"))), Installed);
+}
+
+#[test]
+fn two_words_may_be_the_same_value() {
+    for (text, expected, met) in [
+        ("PermitRootLogin without-password\n", "prohibit-password", Installed),
+        ("PermitRootLogin Prohibit-Password\n", "without-password", Installed),
+        (
+            "PermitRootLogin prohibit-password\nMatch all\nPermitRootLogin without-password\n",
+            "prohibit-password",
+            Installed,
+        ),
+        ("PermitRootLogin yes\n", "prohibit-password", Required),
+        ("PermitRootLogin prohibit-password\n", "no", Required),
+    ] {
+        assert_eq!(state(&root(&[(SSHD, text)]), &sshd("PermitRootLogin", json!(expected))), met, "{text} {expected}");
+    }
+}
+
+#[test]
 fn numbers_may_be_times_and_keywords_have_older_names() {
     let text = "LoginGraceTime 1m\nMaxAuthTries 4\nClientAliveInterval 5M\nChallengeResponseAuthentication no\n\
                 MaxStartups 10:30:60\n";

@@ -6,11 +6,15 @@ use alloc::{
     borrow::ToOwned,
     format,
     string::{String, ToString},
+    vec::Vec,
 };
 use farrier_plugin_sdk::{Command, Error, Exit, Host};
 
-const PRINT: &str = "/usr/bin/fw_printenv";
-const SET: &str = "/usr/bin/fw_setenv";
+const PRINT: &str = "fw_printenv";
+const SET: &str = "fw_setenv";
+
+/// Where they are: Debian and Yocto have them in the one folder, Buildroot in the other.
+const FOLDERS: [&str; 2] = ["/usr/bin", "/usr/sbin"];
 
 /// How long reading or writing the environment may take.
 const TIME_LIMIT_MILLISECONDS: u32 = 60_000;
@@ -21,14 +25,14 @@ const NOT_DEFINED: &str = "not defined";
 
 /// A variable's value; `None` if it is not there.
 pub fn get(host: &dyn Host, name: &str) -> Result<Option<String>, Error> {
-    let exit = host.run(&Command::new(PRINT).argument(name).time_limit(TIME_LIMIT_MILLISECONDS))?;
+    let exit = run(host, PRINT, &[name])?;
     if !exit.is_success() {
         let is_missing = !exit.timed_out && exit.error_output.contains(NOT_DEFINED);
-        return if is_missing { Ok(None) } else { Err(failed("fw_printenv", name, &exit)) };
+        return if is_missing { Ok(None) } else { Err(failed(PRINT, name, &exit)) };
     }
     let mut lines = exit.output.lines();
     let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    let value = value.ok_or_else(|| Error::Other(format!("fw_printenv {name} did not say `{name}=`")))?;
+    let value = value.ok_or_else(|| Error::Other(format!("{PRINT} {name} did not say `{name}=`")))?;
     Ok(Some(value.trim().to_owned()))
 }
 
@@ -37,8 +41,23 @@ fn set(host: &dyn Host, name: &str, value: &str) -> Result<(), Error> {
     if get(host, name)?.as_deref() == Some(value) {
         return Ok(());
     }
-    let exit = host.run(&Command::new(SET).argument(name).argument(value).time_limit(TIME_LIMIT_MILLISECONDS))?;
-    if exit.is_success() { Ok(()) } else { Err(failed("fw_setenv", name, &exit)) }
+    let exit = run(host, SET, &[name, value])?;
+    if exit.is_success() { Ok(()) } else { Err(failed(SET, name, &exit)) }
+}
+
+/// Runs a program of U-Boot's, wherever it is.
+fn run(host: &dyn Host, program: &str, arguments: &[&str]) -> Result<Exit, Error> {
+    let mut reasons = Vec::new();
+    for folder in FOLDERS {
+        let path = format!("{folder}/{program}");
+        let command = Command::new(&path).time_limit(TIME_LIMIT_MILLISECONDS);
+        match host.run(&arguments.iter().fold(command, |command, argument| command.argument(*argument))) {
+            // Whoever grants what is on the device grants one of the two.
+            Err(Error::NotFound(reason) | Error::Denied(reason)) => reasons.push(reason),
+            ended => return ended,
+        }
+    }
+    Err(Error::Other(format!("{program} cannot be run: {}", reasons.join("; "))))
 }
 
 fn failed(program: &str, name: &str, exit: &Exit) -> Error {
@@ -65,7 +84,7 @@ const ORDER: &str = "BOOT_ORDER";
 
 impl Order<'_> {
     fn order(&self, host: &dyn Host) -> Result<String, Error> {
-        let slots = || order::with_first("", &self.slots.iter().map(Slot::mark).collect::<alloc::vec::Vec<_>>());
+        let slots = || order::with_first("", &self.slots.iter().map(Slot::mark).collect::<Vec<_>>());
         Ok(get(host, ORDER)?.unwrap_or_else(slots))
     }
 

@@ -84,12 +84,14 @@ fn slot(version: &str) -> Vec<u8> {
 
 /// The programs of U-Boot.
 fn programs(ran: &Ran, root: &mut FakeRoot) -> Exit {
-    match (ran.program.as_str(), ran.arguments.as_slice()) {
-        ("/usr/bin/fw_printenv", [name]) => match variable(root, name) {
+    let folders = ["/usr/bin/", "/usr/sbin/"];
+    let program = folders.iter().find_map(|folder| ran.program.strip_prefix(folder)).unwrap_or_default();
+    match (program, ran.arguments.as_slice()) {
+        ("fw_printenv", [name]) => match variable(root, name) {
             Some(value) => Exit::successful(format!("{name}={value}\n")),
             None => Exit::failed(1, format!("## Error: \"{name}\" not defined\n")),
         },
-        ("/usr/bin/fw_setenv", [name, value]) => {
+        ("fw_setenv", [name, value]) => {
             set_variable(root, name, value);
             Exit::successful("")
         }
@@ -125,6 +127,16 @@ impl Device {
         device.boot();
         assert_eq!(device.running(), "2026.10");
         device
+    }
+
+    /// The same, with U-Boot's boot count limit, where `active` names the variable that chooses the slot.
+    pub fn by_variable() -> Self {
+        Self { active: r#"{"u-boot":"boot_part"}"#, ..Self::new(Scheme::UBootCount) }
+    }
+
+    /// One of each kind.
+    pub fn all() -> Vec<Self> {
+        SCHEMES.map(Self::new).into_iter().chain([Self::by_variable()]).collect()
     }
 
     pub fn instructions(&self, version: &str) -> String {

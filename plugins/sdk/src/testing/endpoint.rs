@@ -38,6 +38,7 @@ impl Shared {
 pub(super) struct State {
     pub root: FakeRoot,
     programs: Box<Programs>,
+    missing: Vec<String>,
     ran: Vec<Ran>,
     changes: Vec<String>,
     reports: Vec<String>,
@@ -85,6 +86,7 @@ impl FakeEndpoint {
         let state = State {
             root,
             programs,
+            missing: Vec::new(),
             ran,
             changes,
             reports,
@@ -100,6 +102,13 @@ impl FakeEndpoint {
     #[must_use]
     pub fn with_programs(self, programs: impl FnMut(&Ran, &mut FakeRoot) -> Exit + Send + 'static) -> Self {
         self.state().programs = Box::new(programs);
+        self
+    }
+
+    /// The same where there is no such program.
+    #[must_use]
+    pub fn without_program(self, path: &str) -> Self {
+        self.state().missing.push(path.to_owned());
         self
     }
 
@@ -212,6 +221,9 @@ impl Host for FakeEndpoint {
             }
         }
         let mut state = self.state();
+        if state.missing.contains(&ran.program) {
+            return Err(Error::NotFound(ran.program));
+        }
         state.spend_a_change()?;
         let State { programs, root, .. } = &mut *state;
         let exit = programs(&ran, root);
