@@ -6,6 +6,7 @@
 use crate::encode::{SiteRules, chunk, encode};
 use crate::host::{self, Engine, Loaded, Loader, quietly};
 use crate::project::Built;
+use crate::run::is_an_installer;
 use crate::stage::{FakeRoot, endpoint};
 use crate::table::{Case, Table};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -123,10 +124,7 @@ fn bench(component: &Built, tasks: Vec<Task>, site: &dyn SiteRules) -> Result<Be
     let loader = Loader::new()?;
     let load = |engine| match quietly(|| loader.load(&component.bytes, engine))? {
         Loaded::Applicability(plugin) => Ok(plugin),
-        Loaded::Installer(_) => bail!(
-            "{} is an installer, which has no rules to measure: its time is that of what it writes and runs",
-            component.path.display()
-        ),
+        Loaded::Installer(_) => bail!(is_an_installer(component)),
     };
     let what = || format!("loading {}", component.path.display());
     let cranelift = load(Engine::Cranelift).with_context(what)?;

@@ -69,6 +69,15 @@ pub(crate) enum Loaded {
     Installer(InstallerPlugin),
 }
 
+impl Loaded {
+    pub(crate) fn world(&self) -> World {
+        match self {
+            Self::Applicability(_) => World::Applicability,
+            Self::Installer(_) => World::Installer,
+        }
+    }
+}
+
 impl Loader {
     pub(crate) fn new() -> Result<Self> {
         let folder = tempfile::tempdir().context("making a temporary folder")?;

@@ -48,11 +48,7 @@ pub fn new(parent: &Path, name: &str, kind: Kind) -> Result<PathBuf> {
     for (path, content) in files {
         write(&folder.join(file_name(path)), &filled(content, name))?;
     }
-    if kind.language == Language::Rust {
-        vendor::vendor(&folder)?;
-    } else {
-        vendor::vendor_wit(&folder)?;
-    }
+    vendor::vendor(&folder, kind.language)?;
     Ok(folder)
 }
 
@@ -128,6 +124,17 @@ mod tests {
             }
             assert!(folder.join("vendor/farrier/wit/types.wit").exists());
         }
+    }
+
+    #[test]
+    fn a_project_in_c_has_the_header_where_its_editor_looks_for_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let kind = Kind { world: World::Applicability, language: Language::C };
+        let folder = new(parent.path(), "disk-quota", kind).unwrap();
+        let flags = fs::read_to_string(folder.join("compile_flags.txt")).unwrap();
+        let include = flags.lines().find_map(|flag| flag.strip_prefix("-I")).unwrap();
+        assert!(fs::read_to_string(folder.join(include).join("farrier.h")).unwrap().contains("plugin_evaluate"));
+        assert!(folder.join("vendor/farrier/wit/types.wit").exists());
     }
 
     #[test]

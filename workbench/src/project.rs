@@ -3,7 +3,7 @@
 use crate::sign::Signature;
 use crate::{Language, languages};
 use anyhow::{Context as _, Result, ensure};
-use farrier_runtime::World;
+use farrier_runtime::{Manifest, World};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -82,7 +82,7 @@ impl Project {
         Ok(Built { path, bytes })
     }
 
-    /// The component, built anew if the sources are newer.
+    /// The component, built anew if the sources are others.
     ///
     /// # Errors
     /// As [`Project::build`].
@@ -95,12 +95,26 @@ impl Project {
         Ok(Built { path, bytes })
     }
 
-    /// Whether the component is missing, or older than something it is made from.
+    /// Whether the component is missing, older than a file of the project, or made from other sources: those of a crate
+    /// beside it may have changed, which only their digest tells.
     fn is_stale(&self) -> Result<bool> {
         let Ok(built) = fs::metadata(self.component()).and_then(|metadata| metadata.modified()) else {
             return Ok(true);
         };
-        Ok(newest(&self.folder)? >= built)
+        if newest(&self.folder)? >= built {
+            return Ok(true);
+        }
+        let made_from = fs::read(self.component()).ok().and_then(|bytes| Manifest::read(&bytes).ok()?.source);
+        // What cannot be told, as without a Cargo.lock, the build tells.
+        Ok(made_from.is_none() || made_from != self.source_digest().ok())
+    }
+
+    /// SHA-256 of what the component would be made from now.
+    fn source_digest(&self) -> Result<String> {
+        match self.language {
+            Language::Rust => farrier_plugins_build::Project::open(&self.folder)?.source_digest(),
+            _ => farrier_plugins_build::digest_folder(&self.folder),
+        }
     }
 
     /// Where the compiler puts what it makes on the way: where cargo would, but not where a cargo that runs this may
@@ -187,7 +201,7 @@ pub fn component_at(path: &Path) -> Result<Built> {
 ///
 /// # Errors
 /// When it is another one.
-pub(crate) fn world_of(manifest: &farrier_runtime::Manifest) -> Result<World> {
+pub(crate) fn world_of(manifest: &Manifest) -> Result<World> {
     let known = World::ALL.map(World::as_str).join("` and `");
     manifest
         .known_world()
@@ -222,29 +236,59 @@ mod tests {
         assert!(!signature.exists());
     }
 
+    /// A plugin in Rust, and a crate beside it that is compiled into it; both changed long ago.
+    fn project_with_a_crate_beside_it(parent: &Path) -> Project {
+        for (name, text) in [
+            ("plugin/plugin.toml", MANIFEST),
+            ("plugin/src/lib.rs", ""),
+            ("plugin/Cargo.toml", "[package]\nname = 'a'\nversion = '1.0.0'\n[dependencies]\nb = { path = '../b' }\n"),
+            ("plugin/Cargo.lock", LOCK),
+            ("b/Cargo.toml", "[package]\nname = 'b'\nversion = '1.0.0'\n"),
+            ("b/src/lib.rs", "// before\n"),
+        ] {
+            put(&parent.join(name), text.as_bytes(), 10);
+        }
+        for folder in ["plugin/src", "plugin"] {
+            touch(&parent.join(folder), 10);
+        }
+        Project::open(&parent.join("plugin")).unwrap()
+    }
+
+    const MANIFEST: &str = "name = 'a'\ndescription = 'A.'\nlicense = 'MIT'\nwit = '1.0.0'\n\
+                            world = 'applicability'\nscopes = ['a']\n";
+    const LOCK: &str = "[[package]]\nname = 'a'\nversion = '1.0.0'\ndependencies = ['b']\n\
+                        [[package]]\nname = 'b'\nversion = '1.0.0'\n";
+
+    fn put(path: &Path, content: &[u8], seconds: u64) {
+        crate::vendor::write(path, content).unwrap();
+        touch(path, seconds);
+    }
+
+    fn touch(path: &Path, seconds: u64) {
+        let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        fs::File::open(path).unwrap().set_modified(at).unwrap();
+    }
+
     #[test]
-    fn a_component_is_stale_when_a_source_is_newer_and_not_when_a_test_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, seconds: u64| {
-            let path = folder.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, "").unwrap();
-            let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
-            fs::File::options().write(true).open(&path).unwrap().set_modified(at).unwrap();
-            for above in path.ancestors().skip(1).take_while(|above| *above != folder.path()) {
-                fs::File::open(above).unwrap().set_modified(at).unwrap();
-            }
-        };
-        write("plugin.toml", 10);
-        write("Cargo.toml", 10);
-        write("src/lib.rs", 10);
-        let project = Project::open(folder.path()).unwrap();
+    fn a_component_is_stale_when_a_source_is_another_and_not_when_a_test_is() {
+        let parent = tempfile::tempdir().unwrap();
+        let project = project_with_a_crate_beside_it(parent.path());
         assert!(project.is_stale().unwrap(), "there is no component");
-        write(COMPONENT, 20);
-        write("tests/basic.toml", 30);
+        // What it is made of does not matter here, only what it says it was made from.
+        let any = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/dist/dpkg.wasm")).unwrap();
+        let source = project.source_digest().unwrap();
+        let built = farrier_plugins_build::componentize(&any, project.folder(), &source).unwrap();
+        put(&project.component(), &built, 20);
+        put(&project.folder().join("tests/basic.toml"), b"", 30);
+        touch(project.folder(), 10);
         assert!(!project.is_stale().unwrap());
-        write("src/lib.rs", 30);
-        assert!(project.is_stale().unwrap());
         assert_eq!(project.tables().unwrap().len(), 1);
+
+        put(&parent.path().join("b/src/lib.rs"), b"// after\n", 10);
+        assert!(project.is_stale().unwrap(), "the crate beside it is another one");
+        put(&parent.path().join("b/src/lib.rs"), b"// before\n", 40);
+        assert!(!project.is_stale().unwrap(), "it is as it was");
+        touch(&project.folder().join("src/lib.rs"), 30);
+        assert!(project.is_stale().unwrap(), "a source is newer");
     }
 }

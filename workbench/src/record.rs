@@ -13,7 +13,7 @@ use farrier_protocol::Digest;
 use farrier_runtime::Endpoint;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
@@ -31,6 +31,8 @@ const MAX_WHOLE_BYTES: u64 = 4 << 20;
 const MAX_REPLAYED_BYTES: u64 = 1 << 30;
 /// What links lead to in a replayed root.
 const LINKED: &str = ".farrier-replay";
+/// The kind of what is a link.
+const LINK: &str = "link";
 
 /// What a plugin saw and said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,8 +231,7 @@ impl Recording {
     }
 }
 
-/// Whether two answers differ only in what nobody goes by: the words of an error, or the size of a folder's or link's
-/// entry.
+/// Whether two answers differ only in what nobody goes by: the words of an error, or when a link was made.
 fn is_no_difference(call: &Call, then: &[&Call]) -> bool {
     let case = |error: &str| error.split(':').next().unwrap_or_default().to_owned();
     let error_of = |call: &Call| match call {
@@ -241,8 +242,10 @@ fn is_no_difference(call: &Call, then: &[&Call]) -> bool {
         | Call::Query { answer: Answer::Error(error), .. } => Some(case(error)),
         _ => None,
     };
+    let is_link = |call: &Call| matches!(call, Call::Stat { answer: Answer::Ok(status), .. } if status.kind == LINK);
     let error = error_of(call);
-    error.is_some() && then.iter().any(|then| error_of(then) == error)
+    (error.is_some() && then.iter().any(|then| error_of(then) == error))
+        || (is_link(call) && then.iter().any(|then| is_link(then)))
 }
 
 fn differences(then: &Answers, now: &Answers) -> Vec<Difference> {
@@ -272,6 +275,8 @@ fn differences(then: &Answers, now: &Answers) -> Vec<Difference> {
 /// A root made of answers.
 struct ReplayedRoot {
     folder: TempDir,
+    /// The paths that are links. What is below one is where it leads to.
+    links: BTreeSet<String>,
 }
 
 /// What is known of a path.
@@ -282,77 +287,82 @@ struct Known<'a> {
     whole: Option<&'a [u8]>,
     names: Option<&'a [String]>,
     status: Option<&'a Status>,
+    /// Whether something below it is known.
+    is_above: bool,
+}
+
+impl Known<'_> {
+    fn kind(&self) -> &str {
+        self.status.map_or("", |status| status.kind.as_str())
+    }
 }
 
 impl ReplayedRoot {
     fn new(recording: &Recording) -> Result<Self> {
-        let root = Self { folder: tempfile::tempdir().context("making a temporary folder")? };
-        let known = known(recording);
+        let known = known(recording)?;
+        let links = known.iter().filter(|(_, known)| known.kind() == LINK).map(|(path, _)| path.clone()).collect();
+        let root = Self { folder: tempfile::tempdir().context("making a temporary folder")?, links };
         // Files and folders first, then what is only named in a listing, then modes: a folder may be closed by its own.
         for (path, known) in &known {
             root.put(path, known).with_context(|| format!("replaying `{path}`"))?;
         }
         for (path, known) in &known {
             for name in known.names.unwrap_or_default() {
-                let place = root.at(&format!("{path}/{name}"))?;
+                let place = root.at(&plain(&format!("{path}/{name}"))?);
                 if fs::symlink_metadata(&place).is_err() {
                     File::create(&place).with_context(|| format!("replaying `{path}/{name}`"))?;
                 }
             }
         }
         for (path, known) in known.iter().rev() {
-            if let Some(status) = known.status.filter(|status| status.kind != "link") {
+            if let Some(status) = known.status.filter(|status| status.kind != LINK) {
                 root.set_status(path, status).with_context(|| format!("replaying `{path}`"))?;
             }
         }
         Ok(root)
     }
 
-    /// Where a path of the recording is: below the root, whatever it says.
-    fn at(&self, path: &str) -> Result<PathBuf> {
-        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-        ensure!(!parts.contains(&"..") && !path.contains('\0'), "`{}` leads out of the root", path.escape_default());
-        Ok(self.folder.path().join(parts.join("/")))
+    /// Where a plain path of the recording is: below the folder, behind the links on the way, and itself if it is one.
+    fn at(&self, path: &str) -> PathBuf {
+        match path.rsplit_once('/') {
+            None => self.folder.path().to_owned(),
+            Some((above, name)) if self.links.contains(above) => self.linked(above).0.join(name),
+            Some((above, name)) => self.at(above).join(name),
+        }
     }
 
     fn put(&self, path: &str, known: &Known<'_>) -> Result<()> {
-        let place = self.at(path)?;
+        let place = self.at(path);
         if let Some(above) = place.parent() {
             fs::create_dir_all(above)?;
         }
-        let kind = known.status.map_or("", |status| status.kind.as_str());
-        let is_folder = kind == "folder" || known.names.is_some();
-        let is_file = kind == "file" || known.size.is_some() || known.whole.is_some();
-        match (kind, is_folder, is_file) {
-            ("link", true, _) => {
-                let target = self.linked(path)?;
-                fs::create_dir_all(&target.0)?;
-                symlink(target.1, place)?;
-            }
-            ("link", false, true) => {
-                let target = self.linked(path)?;
-                write_pieces(&target.0, known)?;
-                symlink(target.1, place)?;
-            }
-            ("link", false, false) => symlink("/nowhere", place)?,
-            (_, true, _) => fs::create_dir_all(place)?,
-            (_, false, true) => write_pieces(&place, known)?,
+        let is_folder = known.kind() == "folder" || known.names.is_some() || known.is_above;
+        let is_file = known.kind() == "file" || known.size.is_some() || known.whole.is_some();
+        let place = if known.kind() == LINK {
+            let (linked, target) = self.linked(path);
+            fs::create_dir_all(self.folder.path().join(LINKED))?;
+            symlink(target, place)?;
+            linked
+        } else {
+            place
+        };
+        match (is_folder, is_file) {
+            (true, _) => fs::create_dir_all(place)?,
+            (false, true) => write_pieces(&place, known)?,
             // A device, a pipe, or nothing.
-            _ => {}
+            (false, false) => {}
         }
         Ok(())
     }
 
     /// What a link leads to: where it is, and as the link says it.
-    fn linked(&self, path: &str) -> Result<(PathBuf, String)> {
+    fn linked(&self, path: &str) -> (PathBuf, String) {
         let name = Digest::of(path.as_bytes()).to_string();
-        let folder = self.folder.path().join(LINKED);
-        fs::create_dir_all(&folder)?;
-        Ok((folder.join(&name), format!("/{LINKED}/{name}")))
+        (self.folder.path().join(LINKED).join(&name), format!("/{LINKED}/{name}"))
     }
 
     fn set_status(&self, path: &str, status: &Status) -> Result<()> {
-        let place = self.at(path)?;
+        let place = self.at(path);
         let Ok(metadata) = fs::symlink_metadata(&place) else { return Ok(()) };
         if metadata.is_file() {
             let file = File::options().write(true).open(&place)?;
@@ -369,23 +379,40 @@ impl ReplayedRoot {
     }
 }
 
-fn known(recording: &Recording) -> BTreeMap<&str, Known<'_>> {
-    let mut all: BTreeMap<&str, Known<'_>> = BTreeMap::new();
+/// A path of the recording without what does not matter: `/etc/os-release`; of the root, nothing. Below the root,
+/// whatever it says.
+fn plain(path: &str) -> Result<String> {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    ensure!(!parts.contains(&"..") && !path.contains('\0'), "`{}` leads out of the root", path.escape_default());
+    Ok(parts.iter().map(|part| format!("/{part}")).collect())
+}
+
+fn known(recording: &Recording) -> Result<BTreeMap<String, Known<'_>>> {
+    let mut all: BTreeMap<String, Known<'_>> = BTreeMap::new();
     for call in &recording.calls {
         match call {
-            Call::Open { path, answer: Answer::Ok(size) } => all.entry(path).or_default().size = Some(*size),
+            Call::Open { path, answer: Answer::Ok(size) } => all.entry(plain(path)?).or_default().size = Some(*size),
             Call::Read { path, offset, answer: Answer::Ok(Bytes(bytes)) } => {
-                all.entry(path).or_default().pieces.push((*offset, bytes));
+                all.entry(plain(path)?).or_default().pieces.push((*offset, bytes));
             }
-            Call::List { path, answer: Answer::Ok(names) } => all.entry(path).or_default().names = Some(names),
-            Call::Stat { path, answer: Answer::Ok(status) } => all.entry(path).or_default().status = Some(status),
+            Call::List { path, answer: Answer::Ok(names) } => all.entry(plain(path)?).or_default().names = Some(names),
+            Call::Stat { path, answer: Answer::Ok(status) } => {
+                all.entry(plain(path)?).or_default().status = Some(status);
+            }
             _ => {}
         }
     }
     for (path, Bytes(bytes)) in &recording.whole {
-        all.entry(path).or_default().whole = Some(bytes);
+        all.entry(plain(path)?).or_default().whole = Some(bytes);
     }
-    all
+    for path in Vec::from_iter(all.keys().cloned()) {
+        for (at, _) in path.match_indices('/') {
+            if let Some(above) = all.get_mut(&path[..at]) {
+                above.is_above = true;
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn write_pieces(place: &Path, known: &Known<'_>) -> Result<()> {
@@ -433,7 +460,7 @@ mod tests {
             Call::Open { path: path("/gone"), answer: Answer::Error("not-found: /gone".to_owned()) },
         ]))
         .unwrap();
-        let at = |path: &str| root.at(path).unwrap();
+        let at = |path: &str| root.at(path);
         assert_eq!(fs::read(at("/opt/a/VERSION")).unwrap(), b"\0\0xy\0\0\0\0\0\0");
         assert!(at("/opt/b").is_file() && !at("/gone").exists());
         assert!(fs::symlink_metadata(at("/etc/os-release")).unwrap().is_symlink());
@@ -441,6 +468,34 @@ mod tests {
         assert_eq!((metadata.len(), metadata.permissions().mode() & 0o777), (7, 0o640));
         let seconds = metadata.modified().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         assert_eq!(seconds, 1_000_000_000);
+    }
+
+    /// As where `/bin` is a link to `usr/bin`.
+    #[test]
+    fn what_is_below_a_link_is_where_it_leads_to() {
+        let path = |path: &str| path.to_owned();
+        let root = ReplayedRoot::new(&recording(vec![
+            Call::Stat { path: path("/bin"), answer: status(LINK, 0, 0o777) },
+            Call::List { path: path("/bin/"), answer: Answer::Ok(vec![path("sh"), path("ls")]) },
+            Call::Open { path: path("/bin/sh"), answer: Answer::Ok(2) },
+            Call::Read { path: path("/bin/sh"), offset: 0, answer: Answer::Ok(Bytes(b"#!".to_vec())) },
+            Call::Stat { path: path("/lib"), answer: status(LINK, 0, 0o777) },
+            Call::Stat { path: path("/lib/modules"), answer: status(LINK, 0, 0o777) },
+            Call::Stat { path: path("/lib/modules/6.1/modules.dep"), answer: status("file", 5, 0o600) },
+            Call::Stat { path: path("/dangling"), answer: status(LINK, 0, 0o777) },
+        ]))
+        .unwrap();
+        // As an endpoint follows them: from its own root.
+        let follow = |path: &str| {
+            let target = fs::read_link(root.at(path)).unwrap();
+            root.folder.path().join(target.strip_prefix("/").unwrap())
+        };
+        assert_eq!(fs::read(follow("/bin").join("sh")).unwrap(), b"#!");
+        assert!(follow("/bin").join("ls").is_file());
+        assert_eq!(follow("/lib/modules"), root.at("/lib/modules/x").parent().unwrap());
+        let metadata = fs::metadata(root.at("/lib/modules/6.1/modules.dep")).unwrap();
+        assert_eq!((metadata.len(), metadata.permissions().mode() & 0o777), (5, 0o600));
+        assert!(!follow("/dangling").exists());
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use crate::calls::{Call, Fact, Recorder, facts};
 use crate::encode::{SiteRules, chunk, encode, json_of};
 use crate::host::{self, Engine, Loaded, Loader, quietly};
-use crate::project::Built;
+use crate::project::{Built, world_of};
 use crate::table::state_name;
 use anyhow::{Context as _, Result, bail, ensure};
 use farrier_protocol::ComplianceState;
-use farrier_runtime::{Endpoint, Manifest, Plugin, Scan};
+use farrier_runtime::{Endpoint, Manifest, Plugin, Scan, World};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -118,12 +118,17 @@ pub(crate) fn applicability(component: &Built) -> Result<Plugin> {
     let loaded = quietly(|| Loader::new()?.load(&component.bytes, Engine::Cranelift));
     match loaded.with_context(|| format!("loading {}", component.path.display()))? {
         Loaded::Applicability(plugin) => Ok(plugin),
-        Loaded::Installer(_) => bail!(
-            "{} is an installer, and this is for applicability plugins: an installer would change the \
-             endpoint; try it with `farrier plugin test`",
-            component.path.display()
-        ),
+        Loaded::Installer(_) => bail!(is_an_installer(component)),
     }
+}
+
+/// Why an installer does not look at a real root, and what to do instead.
+pub(crate) fn is_an_installer(component: &Built) -> String {
+    format!(
+        "{} is an installer, and this is for applicability plugins: an installer would change the endpoint; its tables \
+         of tests have it change a made-up one, with `farrier plugin test`",
+        component.path.display()
+    )
 }
 
 /// Puts all questions to a plugin, and keeps every host call.
@@ -165,31 +170,62 @@ fn answer(scan: &mut Scan, rule: &Value, bytes: &[u8]) -> Result<RuleAnswer> {
     Ok(RuleAnswer { rule: rule.clone(), state: name.to_owned(), findings, error })
 }
 
-/// A rule of the command line: JSON, or where the plugin's rules are no JSON, the text itself.
-#[must_use]
-pub fn rule_of_argument(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
-}
-
-/// The rules of a file: a JSON list, or one rule a line.
+/// The rules that are given on a command line: as arguments, in a file, in a policy file.
 ///
 /// # Errors
-/// When it cannot be read or has none.
-pub fn rules_of_file(path: &Path) -> Result<Vec<Value>> {
+/// When the plugin is an installer, a file cannot be read, or something is no rule of the plugin's encoding.
+pub fn rules(
+    component: &Built,
+    arguments: &[String],
+    file: Option<&Path>,
+    policy: Option<&Path>,
+) -> Result<Vec<Value>> {
+    let manifest = Manifest::read(&component.bytes).with_context(|| component.path.display().to_string())?;
+    ensure!(world_of(&manifest)? == World::Applicability, "{}", is_an_installer(component));
+    let of_argument = |text: &String| rule_of_text(&manifest, text).context("in --rule");
+    let mut rules = arguments.iter().map(of_argument).collect::<Result<Vec<_>>>()?;
+    if let Some(file) = file {
+        rules.extend(rules_of_file(&manifest, file)?);
+    }
+    if let Some(policy) = policy {
+        rules.push(rule_of_policy(policy)?);
+    }
+    Ok(rules)
+}
+
+/// A rule as somebody types it: where the plugin's rules are text, every text is one, whatever it looks like.
+fn rule_of_text(manifest: &Manifest, text: &str) -> Result<Value> {
+    let encoding = manifest.rules.as_ref().map_or("", |rules| rules.encoding.as_str());
+    match (encoding, serde_json::from_str(text)) {
+        ("text", _) => Ok(Value::String(text.to_owned())),
+        ("bytes", Ok(Value::Object(bytes))) => Ok(Value::Object(bytes)),
+        ("bytes", _) => Ok(Value::String(text.to_owned())),
+        (_, Ok(rule)) => Ok(rule),
+        (_, Err(error)) => bail!("`{text}` is no JSON, which the rules of {} are: {error}", manifest.name),
+    }
+}
+
+/// The rules of a file: a JSON list, one JSON value, or one rule a line. Where rules are text, a list is one of texts.
+fn rules_of_file(manifest: &Manifest, path: &Path) -> Result<Vec<Value>> {
     let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let is_text = manifest.rules.as_ref().is_some_and(|rules| rules.encoding == "text");
     let rules = match serde_json::from_str(&text) {
-        Ok(Value::Array(rules)) => rules,
-        _ => text.lines().map(str::trim).filter(|line| !line.is_empty()).map(rule_of_argument).collect(),
+        Ok(Value::Array(rules)) if !is_text || rules.iter().all(Value::is_string) => rules,
+        Ok(rule) if !is_text => vec![rule],
+        _ => {
+            let lines = (1..).zip(text.lines().map(str::trim)).filter(|(_, line)| !line.is_empty());
+            let of_line = |(number, line): (usize, &str)| {
+                rule_of_text(manifest, line).with_context(|| format!("in line {number} of {}", path.display()))
+            };
+            lines.map(of_line).collect::<Result<_>>()?
+        }
     };
     ensure!(!rules.is_empty(), "{} has no rule: write a JSON list, or one rule a line", path.display());
     Ok(rules)
 }
 
 /// The rule of a policy file.
-///
-/// # Errors
-/// When it cannot be read or has none.
-pub fn rule_of_policy(path: &Path) -> Result<Value> {
+fn rule_of_policy(path: &Path) -> Result<Value> {
     let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let policy: toml::Table = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
     let rule = policy.get("applicability").and_then(|applicability| applicability.get("rule"));
@@ -202,19 +238,53 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// A manifest whose rules have this encoding.
+    fn manifest(encoding: &str) -> Manifest {
+        serde_json::from_value(json!({
+            "name": "test", "version": "1.0.0", "description": "A test.", "license": "Apache-2.0", "wit": "1.0.0",
+            "world": "applicability", "scopes": ["test/any"], "rules": { "encoding": encoding },
+        }))
+        .unwrap()
+    }
+
     #[test]
-    fn rules_come_from_a_file_in_two_shapes_and_from_a_policy() {
+    fn what_is_typed_is_read_by_the_encoding() {
+        for (encoding, text, expected) in [
+            ("text", "443", json!("443")),
+            ("text", "{\"a\": 1}", json!("{\"a\": 1}")),
+            ("bytes", "443", json!("443")),
+            ("bytes", "{\"hex\":\"00\"}", json!({ "hex": "00" })),
+            ("json", "443", json!(443)),
+            ("dpkg", "{\"packages\":[]}", json!({ "packages": [] })),
+        ] {
+            assert_eq!(rule_of_text(&manifest(encoding), text).unwrap(), expected, "{encoding} {text}");
+        }
+        let error = rule_of_text(&manifest("json"), "{name:editor}").unwrap_err().to_string();
+        assert!(error.contains("`{name:editor}` is no JSON, which the rules of test are"), "{error}");
+    }
+
+    #[test]
+    fn rules_come_from_a_file_in_three_shapes_and_from_a_policy() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);
             fs::write(&path, text).unwrap();
             path
         };
-        let list = write("a.json", "[{\"a\": 1},\n \"b\"]");
-        let lines = write("b.txt", "{\"a\": 1}\n\neditor 2.0\n");
-        assert_eq!(rules_of_file(&list).unwrap(), [json!({ "a": 1 }), json!("b")]);
-        assert_eq!(rules_of_file(&lines).unwrap(), [json!({ "a": 1 }), json!("editor 2.0")]);
-        assert!(rules_of_file(&write("c", "\n")).is_err());
+        let read =
+            |encoding, path: &Path| rules_of_file(&manifest(encoding), path).map_err(|error| format!("{error:#}"));
+        let list = write("list.json", "[{\"a\": 1},\n \"b\"]");
+        let lines = write("lines.txt", "{\"a\": 1}\n\n443\n");
+        let pretty = write("pretty.json", "{\n  \"a\": 1\n}\n");
+        assert_eq!(read("json", &list).unwrap(), [json!({ "a": 1 }), json!("b")]);
+        assert_eq!(read("json", &lines).unwrap(), [json!({ "a": 1 }), json!(443)]);
+        assert_eq!(read("json", &pretty).unwrap(), [json!({ "a": 1 })]);
+        assert_eq!(read("text", &lines).unwrap(), [json!("{\"a\": 1}"), json!("443")]);
+        assert_eq!(read("text", &write("texts.json", "[\"a\\nb\", \"c\"]")).unwrap(), [json!("a\nb"), json!("c")]);
+        let cut_off = read("json", &write("cut-off.json", "{\"a\": 1}\n{\"a\":\n")).unwrap_err();
+        assert!(cut_off.contains("in line 2 of "), "{cut_off}");
+        assert!(read("text", &write("empty", "\n")).is_err());
+
         let policy = write("policy.toml", "[applicability]\nrule = { packages = [{ name = 'a' }] }");
         assert_eq!(rule_of_policy(&policy).unwrap(), json!({ "packages": [{ "name": "a" }] }));
         let error = rule_of_policy(&write("none.toml", "name = 'x'")).unwrap_err().to_string();

@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use farrier_protocol::ComplianceState;
+use farrier_runtime::World;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;
@@ -89,7 +90,30 @@ pub struct Step {
     pub programs: Vec<ProgramAnswer>,
     /// What has to come of it.
     pub expected: Expected,
+    /// The fields that the table has for it: each has to be one that is looked at.
+    pub fields: Vec<&'static str>,
 }
+
+/// The fields of a call to an applicability plugin; `error` is both worlds'.
+const OF_APPLICABILITY: [&str; 4] = ["rule", "scopes", "state", "explanation"];
+/// Those of a call to an installer.
+const OF_INSTALLERS: [&str; 13] = [
+    "call",
+    "instructions",
+    "update",
+    "contents",
+    "previous",
+    "options",
+    "programs",
+    "selects",
+    "selects_previous",
+    "plan",
+    "notes",
+    "restart",
+    "after",
+];
+/// What some function of an installer answers.
+const ANSWERS: [&str; 5] = ["selects", "selects_previous", "plan", "notes", "restart"];
 
 /// A function of an installer plugin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -106,6 +130,28 @@ pub enum InstallerCall {
     Finish,
     /// `roll-back`.
     RollBack,
+}
+
+impl InstallerCall {
+    /// Its name in a table.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Select => "select",
+            Self::Plan => "plan",
+            Self::Install => "install",
+            Self::Finish => "finish",
+            Self::RollBack => "roll-back",
+        }
+    }
+
+    /// What of [`ANSWERS`] it answers.
+    const fn answers(self) -> &'static [&'static str] {
+        match self {
+            Self::Select => &["selects", "selects_previous"],
+            Self::Plan => &["plan"],
+            Self::Install | Self::Finish | Self::RollBack => &["notes", "restart"],
+        }
+    }
 }
 
 /// What the administrator allows.
@@ -229,6 +275,18 @@ impl Case {
         let grants = written.grants.or_else(|| grants.cloned());
         Ok(Self { name, files: all, os: written.os, queries: queries(&written.queries)?, grants, steps })
     }
+
+    /// Whether a plugin of this world can be asked all of it.
+    ///
+    /// # Errors
+    /// Names the field that nobody would look at.
+    pub fn check(&self, world: World) -> Result<()> {
+        for (number, step) in (1..).zip(&self.steps) {
+            let checked = step.check(world);
+            if self.steps.len() > 1 { checked.with_context(|| format!("step {number}"))? } else { checked? }
+        }
+        Ok(())
+    }
 }
 
 /// Each fact has answers by argument; an answer that is no text is its JSON.
@@ -247,11 +305,43 @@ fn queries(written: &BTreeMap<String, BTreeMap<String, toml::Value>>) -> Result<
 }
 
 impl Step {
+    /// An expectation that no answer is compared with would always hold.
+    fn check(&self, world: World) -> Result<()> {
+        let written = |names: &[&str]| self.fields.iter().copied().find(|field| names.contains(field));
+        match world {
+            World::Applicability => {
+                if let Some(field) = written(&OF_INSTALLERS) {
+                    bail!("`{field}` is for installers, and this is an applicability plugin");
+                }
+                let of_rule = written(&["state", "explanation"]);
+                ensure!(
+                    self.rule.is_some() || of_rule.is_none(),
+                    "there is no `rule` of which to expect `{}`",
+                    of_rule.unwrap_or_default()
+                );
+            }
+            World::Installer => {
+                if let Some(field) = written(&OF_APPLICABILITY) {
+                    bail!("`{field}` is for applicability plugins, and this is an installer");
+                }
+                let of_others: Vec<_> =
+                    ANSWERS.into_iter().filter(|answer| !self.call.answers().contains(answer)).collect();
+                if let Some(field) = written(&of_others) {
+                    let hint =
+                        if written(&["call"]).is_some() { "" } else { ", which is called where there is no `call`" };
+                    bail!("`{field}` is not an answer of `{}`{hint}", self.call.as_str());
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn of(written: written::Step, first: Option<&Self>, folder: &Path) -> Result<Self> {
         ensure!(
             written.rule.is_none() || written.instructions.is_none(),
             "`rule` is for applicability plugins and `instructions` for installers: write one of them"
         );
+        let fields = written.fields();
         let rule = written.rule.or(written.instructions).as_ref().map(json_of).transpose()?;
         let contents = |written: Option<_>, first: Option<&BTreeMap<_, _>>, what: &str| match written {
             Some(written) => files_of(&written, folder, check_label).with_context(|| format!("in `{what}`")),
@@ -259,7 +349,7 @@ impl Step {
         };
         let state = written.state.as_deref().map(state).transpose()?;
         let step = Self {
-            call: written.call,
+            call: written.call.unwrap_or_default(),
             rule: rule.or_else(|| first.and_then(|first| first.rule.clone())),
             update: written.update.or_else(|| first.and_then(|first| first.update.clone())),
             contents: contents(written.contents, first.map(|first| &first.contents), "contents")?,
@@ -278,13 +368,16 @@ impl Step {
                 restart: written.restart,
                 after: files(&written.after, folder).context("in `after`")?,
             },
+            fields,
         };
         ensure!(
             !step.expected.is_nothing(),
             "nothing is expected: write `state`, `scopes`, `error`, `selects`, `plan`, `notes`, `restart` or `after`"
         );
-        let both = step.expected.state.is_some() && step.expected.error.is_some();
-        ensure!(!both, "`state` and `error` exclude each other: an error is no state");
+        let no_error = |field: &&&str| ANSWERS.contains(*field) || **field == "state";
+        if let Some(field) = step.fields.iter().find(no_error).filter(|_| step.expected.error.is_some()) {
+            bail!("`{field}` and `error` exclude each other: where there is an error, there is no answer");
+        }
         Ok(step)
     }
 }
@@ -411,8 +504,7 @@ mod written {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     pub(super) struct Step {
-        #[serde(default)]
-        pub(super) call: InstallerCall,
+        pub(super) call: Option<InstallerCall>,
         pub(super) rule: Option<toml::Value>,
         pub(super) instructions: Option<toml::Value>,
         pub(super) update: Option<String>,
@@ -433,6 +525,33 @@ mod written {
         pub(super) restart: Option<Vec<String>>,
         #[serde(default)]
         pub(super) after: BTreeMap<String, toml::Value>,
+    }
+
+    impl Step {
+        /// The names of the fields that are there.
+        pub(super) fn fields(&self) -> Vec<&'static str> {
+            let fields = [
+                ("call", self.call.is_some()),
+                ("rule", self.rule.is_some()),
+                ("instructions", self.instructions.is_some()),
+                ("update", self.update.is_some()),
+                ("contents", self.contents.is_some()),
+                ("previous", self.previous.is_some()),
+                ("options", self.options.is_some()),
+                ("programs", !self.programs.is_empty()),
+                ("state", self.state.is_some()),
+                ("explanation", !self.explanation.is_empty()),
+                ("scopes", self.scopes.is_some()),
+                ("error", self.error.is_some()),
+                ("selects", self.selects.is_some()),
+                ("selects_previous", self.selects_previous.is_some()),
+                ("plan", self.plan.is_some()),
+                ("notes", self.notes.is_some()),
+                ("restart", self.restart.is_some()),
+                ("after", !self.after.is_empty()),
+            ];
+            fields.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect()
+        }
     }
 
     #[derive(Deserialize)]

@@ -1,5 +1,6 @@
 //! The SDK and the WIT that this program brings along for projects outside of Farrier's repository.
 
+use crate::{Language, languages};
 use anyhow::{Context as _, Result};
 use std::fs;
 use std::path::Path;
@@ -15,14 +16,21 @@ pub const FOLDER: &str = "vendor/farrier";
 /// Where the WIT is in a project.
 pub const WIT: &str = "vendor/farrier/wit";
 
-/// Writes the SDK and the WIT into a project, in the place of what is there.
+/// Writes what a project in this language needs of Farrier into it, in the place of what is there: for Rust the SDK and
+/// the WIT, else the WIT and what the language has beside it.
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub fn vendor(project: &Path) -> Result<()> {
+pub fn vendor(project: &Path, language: Language) -> Result<()> {
     let folder = project.join(FOLDER);
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("removing the old {}", folder.display()))?;
+    }
+    if language != Language::Rust {
+        vendor_wit(project)?;
+        return languages::vendored(language)
+            .iter()
+            .try_for_each(|(name, text)| write(&folder.join(name), text.as_bytes()));
     }
     for (name, content) in packed::VENDORED {
         write(&folder.join(name), content)?;
@@ -30,11 +38,8 @@ pub fn vendor(project: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes only the WIT, for what is not written in Rust.
-///
-/// # Errors
-/// When the folder cannot be written.
-pub fn vendor_wit(project: &Path) -> Result<()> {
+/// Writes only the WIT.
+pub(crate) fn vendor_wit(project: &Path) -> Result<()> {
     for (name, content) in wit_files() {
         write(&project.join(WIT).join(name), content.as_bytes())?;
     }

@@ -9,7 +9,7 @@ use farrier_workbench::bench::bench_tables;
 use farrier_workbench::inspect::inspect;
 use farrier_workbench::new::{Kind, new};
 use farrier_workbench::record::{Recording, record};
-use farrier_workbench::run::run;
+use farrier_workbench::run::{rules, run};
 use farrier_workbench::sign::{PublisherKey, Signature};
 use farrier_workbench::test::{CaseResult, Tester};
 use farrier_workbench::{Built, Language, NoSite, Project, component_at};
@@ -31,12 +31,16 @@ fn builds_guests() -> bool {
 /// A new project in a folder of its own, which is at the same place each time: so it is compiled from the start only
 /// once.
 fn project(name: &str, world: World) -> (PathBuf, Project) {
+    project_in(Language::Rust, name, world)
+}
+
+fn project_in(language: Language, name: &str, world: World) -> (PathBuf, Project) {
     let parent = Path::new(env!("CARGO_TARGET_TMPDIR")).join("workbench").join(name);
     if parent.exists() {
         fs::remove_dir_all(&parent).unwrap();
     }
     fs::create_dir_all(&parent).unwrap();
-    let folder = new(&parent, name, Kind { world, language: Language::Rust }).unwrap();
+    let folder = new(&parent, name, Kind { world, language }).unwrap();
     (parent, Project::open(&folder).unwrap())
 }
 
@@ -69,6 +73,7 @@ fn a_new_applicability_plugin_builds_and_passes_its_tests() {
 
     looks_at_a_root_and_is_recorded(&parent, &built);
     a_wrong_table_fails_and_says_how(&parent, &built);
+    a_table_is_run_with_the_component_that_is_meant(&parent, &built);
 
     let bench = bench_tables(&built, &project.tables().unwrap(), &NoSite).unwrap();
     assert_eq!(bench.rows.len(), 3);
@@ -116,14 +121,33 @@ fn a_wrong_table_fails_and_says_how(folder: &Path, built: &Built) {
     let case = "[[case]]\nname = 'wrong'\nfiles = { '/opt/editor/VERSION' = '1.0.0' }\n\
                 rule = { name = 'editor', version = '2.0.0' }\nstate = 'Installed'\nexplanation = ['no such words']\n\
                 [[case]]\nname = 'denied'\ngrants = { read = [] }\nrule = { name = 'editor', version = '2.0.0' }\n\
-                error = 'denied'\n";
+                error = 'denied'\n\
+                [[case]]\nname = 'no error'\nscopes = ['tools-age/any']\nerror = 'no such error'\n";
     fs::write(&table, case).unwrap();
     let results = results(Some(built), &[table]);
     assert!(results[1].is_success(), "{}", results[1]);
+    let [error] = &results[2].failures[..] else { panic!("one thing is wrong: {}", results[2]) };
+    assert_eq!((error.what.as_str(), error.got.as_str()), ("error", "no error"));
     let [state, explanation] = &results[0].failures[..] else { panic!("two things are wrong: {}", results[0]) };
     assert_eq!(state.engines, ["Cranelift", "Pulley"]);
     assert_eq!((state.expected.as_str(), state.got.as_str()), ("Installed", "Required"));
     assert_eq!(explanation.got, "editor: 1.0.0 is installed, 2.0.0 is offered");
+}
+
+fn a_table_is_run_with_the_component_that_is_meant(folder: &Path, built: &Built) {
+    let table = folder.join("another.toml");
+    let dpkg = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/dist/dpkg.wasm");
+    let case = "[[case]]\nscopes = ['tools-age/any']\n";
+    fs::write(&table, format!("plugin = '{}'\n{case}", dpkg.display())).unwrap();
+    assert!(!results(Some(built), std::slice::from_ref(&table))[0].is_success(), "the table's own is run");
+    let mut tester = Tester::new(&NoSite).unwrap().only(built.clone());
+    tester.run(&table, None, &mut |result| assert!(result.is_success(), "{result}")).unwrap();
+
+    // Nothing of a table that another kind of plugin was meant for is run.
+    fs::write(&table, format!("{case}[[case]]\nname = 'plans'\nplan = []\n")).unwrap();
+    let error = tester.run(&table, None, &mut |result| panic!("{result}")).unwrap_err();
+    let error = format!("{error:#}");
+    assert!(error.contains("another.toml: case «plans»: `plan` is for installers"), "{error}");
 }
 
 fn is_signed(folder: &Path, built: &Built) {
@@ -160,6 +184,30 @@ fn a_new_installer_builds_and_passes_its_tests() {
     let failures = &results[0].failures;
     assert_eq!((failures[0].what.as_str(), failures[0].got.as_str()), ("programs", "it was not run"));
     assert_eq!((failures[1].expected.as_str(), failures[1].got.as_str()), ("\"old\"", "\"new\""));
-    let error = run(&built, Path::new("/"), &[], &NoSite).unwrap_err().to_string();
-    assert!(error.contains("is an installer"), "{error}");
+    let says_what_to_do = |error: anyhow::Error| {
+        let error = format!("{error:#}");
+        assert!(error.contains("is an installer") && error.contains("`farrier plugin test`"), "{error}");
+    };
+    says_what_to_do(run(&built, Path::new("/"), &[], &NoSite).unwrap_err());
+    says_what_to_do(record(&built, Path::new("/"), &[], &NoSite).unwrap_err());
+    says_what_to_do(bench_tables(&built, &project.tables().unwrap(), &NoSite).unwrap_err());
+    says_what_to_do(rules(&built, &["not JSON".to_owned()], None, None).unwrap_err());
+}
+
+/// The compilers come from package registries; where they cannot be had, the language is left out.
+#[test]
+fn a_new_plugin_in_another_language_builds_and_passes_its_tests() {
+    for language in [Language::C, Language::JavaScript, Language::Python] {
+        let (_, project) = project_in(language, &format!("age-in-{language}"), World::Applicability);
+        match project.build() {
+            Ok(built) => {
+                let passed = results(Some(&built), &project.tables().unwrap());
+                assert!(passed.len() >= 5 && failed(&passed).is_empty(), "{language}: {}", failed(&passed));
+            }
+            Err(error) if format!("{error:#}").contains("getting ") => {
+                eprintln!("SKIPPED {language}: its compiler cannot be had here: {error:#}");
+            }
+            Err(error) => panic!("{language}: {error:#}"),
+        }
+    }
 }

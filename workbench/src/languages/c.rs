@@ -2,6 +2,7 @@
 //! system imports nothing.
 
 use super::{WORLD, Work, run, tools};
+use crate::vendor;
 use anyhow::{Context as _, Result};
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +11,9 @@ use wit_bindgen_core::Files;
 use wit_bindgen_core::wit_parser::Resolve;
 
 const VERSION: &str = "0.17.1";
-const HEADER: &str = include_str!("c/farrier.h");
+/// The name of the header, and the header: what an author in C includes.
+pub(super) const HEADER_FILE: &str = "farrier.h";
+pub(super) const HEADER: &str = include_str!("c/farrier.h");
 const ADAPTER: &str = include_str!("c/farrier.c");
 /// Bytes of the stack; the linker's default would make every guest start with 16 MiB of memory.
 const STACK: &str = "-Wl,-z,stack-size=65536";
@@ -24,7 +27,12 @@ pub(super) fn compiler() -> Result<PathBuf> {
 pub(super) fn build(work: &Work) -> Result<Vec<u8>> {
     let python = compiler()?;
     let generated = bindings(work)?;
-    work.put("farrier.h", HEADER)?;
+    work.put(HEADER_FILE, HEADER)?;
+    // The header has to fit the adapter, so it is this program's that counts; the project's copy is for its author.
+    let copy = work.folder.join(vendor::FOLDER).join(HEADER_FILE);
+    if fs::read_to_string(&copy).is_ok_and(|text| text != HEADER) {
+        eprintln!("{} is that of another farrier: `farrier plugin vendor` brings this one's.", copy.display());
+    }
     let adapter = work.put("farrier.c", ADAPTER)?;
     let module = work.target.join("plugin.core.wasm");
     let mut cc = Command::new(python);

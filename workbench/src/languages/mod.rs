@@ -35,6 +35,14 @@ pub fn detect(folder: &Path) -> Option<Language> {
     Language::ALL.into_iter().find(is_there)
 }
 
+/// What a project has of Farrier beside the WIT, to be read by its author: file names and text.
+pub(crate) fn vendored(language: Language) -> &'static [(&'static str, &'static str)] {
+    match language {
+        Language::C => &[(c::HEADER_FILE, c::HEADER)],
+        Language::Rust | Language::JavaScript | Language::Python => &[],
+    }
+}
+
 /// Builds the component of the project in this folder, its manifest inside. What is only needed for building goes into
 /// `target` below it. Progress is told on standard error.
 ///

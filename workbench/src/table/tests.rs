@@ -68,6 +68,7 @@ fn what_is_wrong_is_named_with_its_case() {
         ("[[case]]\nname = 'a'\nstate = 'required'", "`state = \"required\"` is none of Required"),
         ("[[case]]\nname = 'a'\nstaet = 'Required'", "staet"),
         ("[[case]]\nstate = 'Required'\nerror = 'x'", "case «case 1»: `state` and `error` exclude"),
+        ("[[case]]\nplan = []\nerror = 'x'", "case «case 1»: `plan` and `error` exclude"),
         ("[[case]]\nstate = 'Required'\nfiles = { 'etc/x' = '' }", "a path of the endpoint is absolute"),
         ("[[case]]\nstate = 'Required'\nfiles = { '/etc/../x' = '' }", "`/etc/../x`"),
         ("[[case]]\nstate = 'Required'\nfiles = { '/a' = { text = '', link = 'b' } }", "exactly one of"),
@@ -82,5 +83,44 @@ fn what_is_wrong_is_named_with_its_case() {
     ] {
         let error = parse(text).unwrap_err();
         assert!(error.contains(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn what_nobody_would_look_at_is_refused() {
+    use World::{Applicability, Installer};
+    for (world, case, expected) in [
+        (Applicability, "rule = 1\nplan = []", "`plan` is for installers"),
+        (Applicability, "rule = 1\nstate = 'Required'\nafter = { '/a' = '' }", "`after` is for installers"),
+        (Applicability, "instructions = 1\nstate = 'Required'", "`instructions` is for installers"),
+        (Applicability, "scopes = []\nprograms = [{ run = '/a' }]", "`programs` is for installers"),
+        (Applicability, "state = 'Required'", "there is no `rule` of which to expect `state`"),
+        (Applicability, "rule = 1\nerror = 'x'\n[[case.then]]\ncall = 'plan'\nscopes = []", "step 2: `call` is for"),
+        (Installer, "state = 'Required'", "`state` is for applicability plugins"),
+        (Installer, "rule = 1\nnotes = []", "`rule` is for applicability plugins"),
+        (Installer, "scopes = []\nerror = 'x'", "`scopes` is for applicability plugins"),
+        (Installer, "call = 'plan'\nplan = []\nrestart = []", "`restart` is not an answer of `plan`"),
+        (Installer, "call = 'plan'\nnotes = []", "`notes` is not an answer of `plan`"),
+        (Installer, "call = 'select'\nplan = []", "`plan` is not an answer of `select`"),
+        (
+            Installer,
+            "selects = []",
+            "`selects` is not an answer of `install`, which is called where there is no `call`",
+        ),
+        (Installer, "notes = []\n[[case.then]]\ncall = 'roll-back'\nplan = []", "step 2: `plan` is not an answer of"),
+    ] {
+        let table = parse(&format!("[[case]]\n{case}")).unwrap();
+        let error = format!("{:#}", table.cases[0].check(world).unwrap_err());
+        assert!(error.contains(expected), "{case}: {error}");
+    }
+    for (world, case) in [
+        (Applicability, "rule = 1\nscopes = []\nstate = 'Required'\nexplanation = ['a']"),
+        (Applicability, "scopes = []\nerror = 'x'"),
+        (Installer, "call = 'select'\nselects = []\nselects_previous = []"),
+        (Installer, "call = 'plan'\nplan = []\nafter = { '/a' = '' }"),
+        (Installer, "instructions = 1\ncontents = { a = '' }\nnotes = []\nrestart = []"),
+        (Installer, "call = 'finish'\nerror = 'x'"),
+    ] {
+        parse(&format!("[[case]]\n{case}")).unwrap().cases[0].check(world).unwrap();
     }
 }

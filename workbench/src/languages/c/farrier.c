@@ -10,6 +10,8 @@
 enum { READ_BYTES = 64 * 1024 };
 
 static char problem[256];
+// Whether what was asked for last is not there.
+static bool missing;
 
 const char *farrier_error(void) { return problem; }
 
@@ -34,8 +36,11 @@ void farrier_log(const char *format, ...) {
   write_line(FARRIER_POLICY_LOG_LEVEL_INFO, line);
 }
 
+bool farrier_is_missing(void) { return missing; }
+
 // Every case of the error holds one text.
 static void fail_with(farrier_policy_types_error_t *error) {
+  missing = error->tag == FARRIER_POLICY_TYPES_ERROR_NOT_FOUND;
   farrier_fail("%.*s", (int)error->val.other.len, (const char *)error->val.other.ptr);
   farrier_policy_types_error_free(error);
 }
@@ -63,6 +68,7 @@ static char *terminated(applicability_string_t *text) {
 }
 
 char *farrier_read(const char *path, size_t *length) {
+  missing = false;
   applicability_string_t name = borrowed(path);
   farrier_policy_facts_own_file_t file;
   farrier_policy_types_error_t error;
@@ -104,18 +110,20 @@ char *farrier_read(const char *path, size_t *length) {
   return content;
 }
 
-bool farrier_exists(const char *path) {
+farrier_presence farrier_look(const char *path) {
   applicability_string_t name = borrowed(path);
   farrier_policy_facts_status_t status;
   farrier_policy_types_error_t error;
-  if (farrier_policy_facts_stat(&name, &status, &error)) return true;
+  missing = false;
+  if (farrier_policy_facts_stat(&name, &status, &error)) return FARRIER_PRESENT;
   fail_with(&error);
-  return false;
+  return missing ? FARRIER_ABSENT : FARRIER_UNREADABLE;
 }
 
 char *farrier_digest(const char *path) {
   applicability_string_t name = borrowed(path), digest;
   farrier_policy_types_error_t error;
+  missing = false;
   if (farrier_policy_facts_digest(&name, &digest, &error)) return terminated(&digest);
   fail_with(&error);
   return NULL;

@@ -39,16 +39,27 @@ farrier_state plugin_evaluate(const char *rule, size_t length);
 // Why it has that state.
 void plugin_explain(const char *rule, size_t length, farrier_finding *finding);
 
-// ---- What it can use. What is not granted fails like what is not there, with another message.
+// ---- What it can use. What may not be read fails like what is not there: ask farrier_is_missing before you take it for
+// not there. Only what is certainly missing is FARRIER_NOT_REQUIRED; all else is FARRIER_UNKNOWN.
 
 // A whole file, with a zero byte behind it; NULL if it cannot be read, then farrier_error says why. Free it.
 char *farrier_read(const char *path, size_t *length);
 
-// Whether there is such a file or folder.
-bool farrier_exists(const char *path);
-
 // SHA-256 of a file in lower-case hexadecimal; NULL if it cannot be read. Free it.
 char *farrier_digest(const char *path);
+
+// Whether the last farrier_read or farrier_digest failed because there is no such file, and for no other reason.
+bool farrier_is_missing(void);
+
+// What a path names, as far as that can be told.
+typedef enum {
+  FARRIER_ABSENT = 0,      // Nothing, for certain.
+  FARRIER_PRESENT = 1,     // A file, a folder or something else.
+  FARRIER_UNREADABLE = 2,  // It is not granted or cannot be read; farrier_error says why.
+} farrier_presence;
+
+// Looks whether there is something, without reading it.
+farrier_presence farrier_look(const char *path);
 
 // What the endpoint is: `id`, `version-id`, `machine`; NULL if that is not known. Free it.
 char *farrier_os(const char *name);

@@ -19,11 +19,10 @@ static bool parse(const char *rule, char name[64], char version[64]) {
   return false;
 }
 
-// The installed version of an application; NULL if it is not installed.
+// The installed version of an application; NULL if it cannot be read, also because it is not there.
 static char *installed(const char *name) {
   char path[96];
   snprintf(path, sizeof path, "/opt/%s/VERSION", name);
-  if (!farrier_exists(path)) return NULL;
   char *version = farrier_read(path, NULL);
   if (version) version[strcspn(version, "\r\n")] = 0;
   return version;
@@ -34,12 +33,14 @@ farrier_state plugin_evaluate(const char *rule, size_t length) {
   char name[64], version[64];
   if (!parse(rule, name, version)) return FARRIER_UNKNOWN;
   char *found = installed(name);
-  if (!found) return FARRIER_NOT_REQUIRED;
+  // What may not be read may be there: only what is missing is not required.
+  if (!found) return farrier_is_missing() ? FARRIER_NOT_REQUIRED : FARRIER_UNKNOWN;
   farrier_state state = strcmp(found, version) == 0 ? FARRIER_INSTALLED : FARRIER_REQUIRED;
   free(found);
   return state;
 }
 
+// Why. It is only asked where the state could be told.
 void plugin_explain(const char *rule, size_t length, farrier_finding *finding) {
   (void)length;
   char name[64], version[64];
