@@ -107,6 +107,9 @@ CREATE TABLE shadow_differences (
 );
 CREATE INDEX shadow_differences_plugin ON shadow_differences (plugin, software_update_id);
 
+-- Who runs which version of a plugin, and on whom it failed.
+CREATE INDEX client_plugins_name ON client_plugins (name, version);
+
 -- Plugins whose assigned version failed again and again on a client, and what is used in its place.
 CREATE TABLE client_fallbacks (
     client_id BIGINT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,

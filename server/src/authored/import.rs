@@ -3,7 +3,8 @@
 use super::{Encoded, KnownPlugins, PolicyError, PolicyFile};
 use crate::content::ContentStore;
 use crate::database::{AuthoredContent, AuthoredUpdate, AuthoredWrite, Database};
-use farrier_protocol::assignment::MAX_CATALOGS;
+use crate::publish::PLUGIN_OF_SUITES;
+use farrier_protocol::assignment::{MAX_CATALOGS, MAX_PLUGINS};
 use farrier_protocol::{Digest, UnixTime};
 use farrier_runtime::Manifest;
 use sha2::{Digest as _, Sha256};
@@ -50,6 +51,19 @@ pub enum ImportError {
          its policies), more than {MAX_CATALOGS}: name fewer scopes, or remove policies"
     )]
     TooManyCatalogs(usize),
+    /// The site would have more applicability plugins than a client takes.
+    #[error(
+        "the site's suites and policies would need {0} applicability plugins, more than {MAX_PLUGINS}: remove policies"
+    )]
+    TooManyPlugins(usize),
+    /// Another version would come back, for which there is no place.
+    #[error("without this version {name} comes back; remove the policy as a whole, or others first")]
+    ComesBack {
+        /// That version's update.
+        name: String,
+        /// What there would be too many of.
+        source: Box<ImportError>,
+    },
     /// The content store failed.
     #[error(transparent)]
     Store(#[from] crate::content::StoreError),
@@ -79,6 +93,8 @@ pub struct Imported {
     pub content_bytes: u64,
     /// Whether it can be deployed.
     pub is_deployable: bool,
+    /// The plugins that it names and of which no version counts yet: nobody scans by it, or installs it, before.
+    pub waits_for: Vec<String>,
 }
 
 /// What an import did.
@@ -146,7 +162,11 @@ pub async fn import(
     now: UnixTime,
 ) -> Result<Imported, ImportError> {
     let Whole { policy, encoded, contents } = whole(file, plugins).await?;
-    check_catalogs(database, &policy).await?;
+    let applicability = &policy.applicability;
+    let scopes = applicability.scopes.iter().map(|(scope, _)| scope.clone());
+    check_places(database, &policy.name, &applicability.plugin, scopes).await?;
+    let named = policy.installation.iter().map(|installation| &installation.plugin).chain([&applicability.plugin]);
+    let waits_for = named.filter(|plugin| !plugins.counts(plugin)).cloned().collect();
     let update = authored(&policy, encoded, contents.iter().map(|open| open.content.clone()).collect());
     if let Some(why) = database.why_authored_stays(&update).await? {
         return Err(ImportError::Changed { name: update.name, why });
@@ -166,6 +186,7 @@ pub async fn import(
             contents: count,
             content_bytes,
             is_deployable: update.installer.is_some(),
+            waits_for,
         }),
     }
 }
@@ -174,7 +195,8 @@ pub async fn import(
 /// Deployments install nothing more of it; what clients said of it stays.
 ///
 /// # Errors
-/// When the database or the store fails. Nothing is removed where there is nothing of this name.
+/// When the database or the store fails, or an older version would come back for which there is no place. Nothing is
+/// removed where there is nothing of this name.
 pub async fn remove(
     database: &Database,
     store: &ContentStore,
@@ -182,6 +204,9 @@ pub async fn remove(
     version: Option<&str>,
     now: UnixTime,
 ) -> Result<Removed, ImportError> {
+    if let Some(version) = version {
+        check_what_comes_back(database, policy, version).await?;
+    }
     let (names, digests) = database.remove_authored(policy, version, now).await?;
     let unnamed = crate::content::unneeded(database, UnixTime::MAX).await.map_err(ImportError::Deployments)?;
     let unnamed: BTreeSet<Digest> = unnamed.into_iter().collect();
@@ -264,16 +289,40 @@ fn measure(label: &str, path: &Path) -> io::Result<OpenContent> {
     Ok(OpenContent { content, file })
 }
 
-/// The site's catalogs with those of this policy.
-async fn check_catalogs(database: &Database, policy: &PolicyFile) -> Result<(), ImportError> {
+/// Whether a client takes the site's catalogs and their plugins, with those that this policy has with this plugin and
+/// these scopes.
+async fn check_places(
+    database: &Database,
+    policy: &str,
+    plugin: &str,
+    scopes: impl Iterator<Item = String>,
+) -> Result<(), ImportError> {
     let of_suites: usize = database.suites().await?.iter().map(|suite| suite.architectures.len()).sum();
-    let mut authored = database.authored_scopes(&policy.name).await?;
-    let plugin = &policy.applicability.plugin;
-    authored.extend(policy.applicability.scopes.iter().map(|(scope, _)| (plugin.clone(), scope.clone())));
-    match of_suites + authored.len() {
-        catalogs if catalogs > MAX_CATALOGS => Err(ImportError::TooManyCatalogs(catalogs)),
+    let mut authored = database.authored_scopes(policy).await?;
+    authored.extend(scopes.map(|scope| (plugin.to_owned(), scope)));
+    let of_suites_plugin = (of_suites > 0).then_some(PLUGIN_OF_SUITES);
+    let plugins: BTreeSet<&str> = authored.iter().map(|(plugin, _)| plugin.as_str()).chain(of_suites_plugin).collect();
+    match (of_suites + authored.len(), plugins.len()) {
+        (catalogs, _) if catalogs > MAX_CATALOGS => Err(ImportError::TooManyCatalogs(catalogs)),
+        (_, plugins) if plugins > MAX_PLUGINS => Err(ImportError::TooManyPlugins(plugins)),
         _ => Ok(()),
     }
+}
+
+/// The same of the version before, which is in force again when this one is removed.
+async fn check_what_comes_back(database: &Database, policy: &str, version: &str) -> Result<(), ImportError> {
+    let rows = database.authored_rows(Some(policy), false).await?;
+    let [removed, before, ..] = rows.as_slice() else { return Ok(()) };
+    if removed.version != version {
+        return Ok(());
+    }
+    let checked = check_places(database, policy, &before.plugin, before.scopes.iter().cloned()).await;
+    checked.map_err(|error| match error {
+        ImportError::TooManyCatalogs(_) | ImportError::TooManyPlugins(_) => {
+            ImportError::ComesBack { name: before.name(), source: Box::new(error) }
+        }
+        other => other,
+    })
 }
 
 fn authored(policy: &PolicyFile, encoded: Encoded, contents: Vec<AuthoredContent>) -> AuthoredUpdate {

@@ -5,7 +5,11 @@ use farrier_runtime::{Manifest, ManifestError};
 
 /// Manifests of plugins, each name once.
 #[derive(Debug, Clone, Default)]
-pub struct KnownPlugins(Vec<Manifest>);
+pub struct KnownPlugins {
+    manifests: Vec<Manifest>,
+    /// The names of those of which no version counts on the site.
+    waiting: Vec<String>,
+}
 
 /// The plugins that come with Farrier.
 ///
@@ -31,26 +35,35 @@ impl KnownPlugins {
             if let Some(version) = plugin.current_version().or(plugin.versions.last()) {
                 plugins.add(version.manifest.clone());
             }
+            if plugin.current.is_none() {
+                plugins.waiting.push(plugin.name);
+            }
         }
         Ok(plugins)
     }
 
     /// Adds one, in place of another of its name.
     pub fn add(&mut self, manifest: Manifest) {
-        self.0.retain(|known| known.name != manifest.name);
-        self.0.push(manifest);
-        self.0.sort_by(|a, b| a.name.cmp(&b.name));
+        self.manifests.retain(|known| known.name != manifest.name);
+        self.manifests.push(manifest);
+        self.manifests.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+
+    /// Whether a version of this plugin counts, as far as is known.
+    #[must_use]
+    pub fn counts(&self, name: &str) -> bool {
+        !self.waiting.iter().any(|waiting| waiting == name)
     }
 
     /// The plugin of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Manifest> {
-        self.0.iter().find(|manifest| manifest.name == name)
+        self.manifests.iter().find(|manifest| manifest.name == name)
     }
 
     /// Their names, in order.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
-        self.0.iter().map(|manifest| manifest.name.as_str()).collect()
+        self.manifests.iter().map(|manifest| manifest.name.as_str()).collect()
     }
 }

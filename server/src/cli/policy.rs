@@ -98,7 +98,7 @@ async fn check(file: &Path, components: &[PathBuf]) -> anyhow::Result<()> {
 async fn import(config: &Config, database: &Database, file: &Path) -> anyhow::Result<()> {
     let store = ContentStore::open(&config.content, &config.data)?;
     let plugins = KnownPlugins::of_site(database).await?;
-    let Imported { name, outcome, superseded_by, contents, content_bytes, is_deployable } =
+    let Imported { name, outcome, superseded_by, contents, content_bytes, is_deployable, waits_for } =
         authored::import(database, &store, &plugins, file, now()).await?;
     let what = match outcome {
         Outcome::Added => "is imported",
@@ -113,6 +113,9 @@ async fn import(config: &Config, database: &Database, file: &Path) -> anyhow::Re
     }
     if let Some(newer) = superseded_by {
         super::say(format_args!("Version {newer} supersedes it: clients scan by that one."))?;
+    }
+    for plugin in waits_for {
+        super::say(format_args!("Warning: no version of {plugin} counts yet: `farrier plugin promote {plugin}`."))?;
     }
     match is_deployable {
         true => super::say(format_args!(

@@ -77,7 +77,7 @@ async fn asked(state: &ManagementPoint, client: ClientId, abilities: &ClientAbil
 }
 
 /// The plugins that some catalog needs, with the catalogs, and the installers that some deployment needs. A plugin of
-/// which the client can run no version is left out with its catalogs, which it could not evaluate.
+/// which no version counts yet is left out with its catalogs, which nobody could evaluate.
 fn assign_plugins(assignment: &mut Assignment, publication: &Publication, roll_out: &RollOut, client: &OneClient<'_>) {
     let (content, deployments) = (&publication.content, &publication.deployments);
     let scans = |digest: &Digest| content.plugins.iter().any(|plugin| plugin.digest == *digest);
@@ -88,7 +88,7 @@ fn assign_plugins(assignment: &mut Assignment, publication: &Publication, roll_o
         }
         seen.push(name);
         let Some(choice) = roll_out.scanning(name, client, scans) else { continue };
-        // Whatever does not fit is left out.
+        // Whatever does not fit is left out; the publisher says so.
         if assignment.assessment.plugins.push(choice.counts.clone()).is_err() {
             break;
         }

@@ -5,6 +5,7 @@ use super::in_box::is_newest;
 use super::{PluginError, Plugins, known, version_of};
 use crate::database::{CollectionId, RegisteredPlugin, RegisteredVersion, Trial, TrialFigures};
 use farrier_protocol::UnixTime;
+use farrier_protocol::assignment::MAX_SHADOWS;
 use farrier_runtime::World;
 use serde::Serialize;
 
@@ -38,6 +39,17 @@ pub struct Promotion {
     pub by: String,
 }
 
+/// What was promoted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Promoted {
+    /// The plugin.
+    pub name: String,
+    /// The version that counts.
+    pub current: String,
+    /// The version that goes on counting for the members of a collection, if another one is a canary.
+    pub canary: Option<String>,
+}
+
 /// What going back did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RolledBack {
@@ -56,8 +68,8 @@ impl Plugins {
     /// counts (shadow).
     ///
     /// # Errors
-    /// When something it asks for is not decided, it counts already, it is an installer that would be a shadow, or what
-    /// was named does not exist.
+    /// When something it asks for is not decided, it counts already, it is an installer that would be a shadow, clients
+    /// run no more shadows, or what was named does not exist.
     pub async fn try_version(
         &self,
         (name, version): (&str, &str),
@@ -70,10 +82,15 @@ impl Plugins {
         let collection_name =
             collection_name.ok_or_else(|| PluginError::Unknown(format!("collection {collection}")))?.name;
         let mut change = self.database.change_plugins(now).await?;
-        let plugin = known(change.plugin(name).await?, name)?;
+        let (mut named, others): (Vec<_>, Vec<_>) =
+            change.plugins().await?.into_iter().partition(|plugin| plugin.name == name);
+        let plugin = known(named.pop(), name)?;
         let stored = version_of(&plugin, version)?;
         check_decided(&plugin, stored)?;
         check_may_be_tried(&plugin, stored, trial)?;
+        if trial == Trial::Shadow {
+            check_shadows(&others)?;
+        }
         change.begin_trial(plugin.row, trial, stored.row, collection).await?;
         let what = match trial {
             Trial::Canary => format!("{version} counts for the members of {collection_name} (canary), by {by}."),
@@ -107,19 +124,27 @@ impl Plugins {
         Ok(())
     }
 
-    /// Makes a version count everywhere; the one before it is what clients fall back to. Returns its number.
+    /// Makes a version count everywhere, except where another one is a canary; the one before it is what clients fall
+    /// back to.
     ///
     /// # Errors
-    /// When it was not tried, or did not do well, and that was not accepted.
-    pub async fn promote(&self, name: &str, promotion: &Promotion, now: UnixTime) -> Result<String, PluginError> {
+    /// When it counts already, was not tried, or did not do well, and that was not accepted.
+    pub async fn promote(&self, name: &str, promotion: &Promotion, now: UnixTime) -> Result<Promoted, PluginError> {
         let plugin = known(self.database.registered_plugin(name).await?, name)?;
         let version = match &promotion.version {
             Some(version) => version_of(&plugin, version)?,
             None => tried_version(&plugin)?,
         };
         check_decided(&plugin, version)?;
-        if plugin.current == Some(version.row) && plugin.canary.is_none() {
-            return Err(PluginError::Refused(format!("{name} {} counts everywhere already", version.version)));
+        if plugin.current == Some(version.row) {
+            let except = match plugin.trial(Trial::Canary) {
+                Some((canary, _)) => format!(
+                    ", except where the canary {} does: `farrier plugin assign {name} --end` ends it",
+                    canary.version
+                ),
+                None => String::new(),
+            };
+            return Err(PluginError::Refused(format!("{name} {} counts everywhere already{except}", version.version)));
         }
         let figures = self.database.trial_figures(name, &version.version).await?;
         check_figures(&plugin, version, &figures, promotion)?;
@@ -131,21 +156,31 @@ impl Plugins {
         check_decided(&plugin, version)?;
         let previous = if plugin.current == Some(version.row) { plugin.previous } else { plugin.current };
         change.set_current(plugin.row, Some(version.row), previous, !is_newest(&plugin, version)).await?;
-        change.end_trial(plugin.row, Trial::Canary).await?;
-        if plugin.shadow.as_ref().is_some_and(|shadow| shadow.version == version.row) {
-            change.end_trial(plugin.row, Trial::Shadow).await?;
+        for trial in [Trial::Canary, Trial::Shadow] {
+            if plugin.trial(trial).is_some_and(|(tried, _)| tried.row == version.row) {
+                change.end_trial(plugin.row, trial).await?;
+            }
         }
+        let other = plugin.trial(Trial::Canary).filter(|(canary, _)| canary.row != version.row);
+        let except = other.map_or_else(String::new, |(canary, assignment)| {
+            format!(
+                ", except for the members of {}, where the canary {} does",
+                assignment.collection_name, canary.version
+            )
+        });
         let accepted = match figures.differing {
             0 => String::new(),
             differing => format!(" {differing} differences were accepted."),
         };
-        let text = format!("{} was promoted by {}: it counts everywhere.{accepted}", version.version, promotion.by);
-        change.note(plugin.row, &text).await?;
-        let number = version.version.clone();
+        let (number, by) = (version.version.clone(), &promotion.by);
+        change
+            .note(plugin.row, &format!("{number} was promoted by {by}: it counts everywhere{except}.{accepted}"))
+            .await?;
         change.commit().await?;
         self.changed();
         tracing::info!(plugin.name = name, plugin.version = number, "Plugin promoted");
-        Ok(number)
+        let canary = other.map(|(canary, _)| canary.version.clone());
+        Ok(Promoted { name: name.to_owned(), current: number, canary })
     }
 
     /// Takes the last step of a roll-out back, at once: a canary ends; without one, the version before the current one
@@ -216,6 +251,30 @@ fn check_may_be_tried(plugin: &RegisteredPlugin, version: &RegisteredVersion, tr
     Ok(())
 }
 
+/// Clients run no more shadows than an assignment holds.
+fn check_shadows(others: &[RegisteredPlugin]) -> Result<(), PluginError> {
+    let shadowed = others.iter().filter(|plugin| plugin.shadow.is_some());
+    let names: Vec<&str> = shadowed.map(|plugin| plugin.name.as_str()).collect();
+    if names.len() < MAX_SHADOWS {
+        return Ok(());
+    }
+    Err(PluginError::Refused(format!(
+        "clients run no more than {MAX_SHADOWS} shadows, and {} have one: end one first with `farrier plugin shadow \
+         NAME --end`",
+        names.join(", ")
+    )))
+}
+
+/// Whether clients have shown anything of a version that is tried in this way. Of an installer they do so only when a
+/// deployment needs it, and not in these figures.
+#[must_use]
+pub fn has_shown(trial: Trial, world: World, figures: &TrialFigures) -> bool {
+    match trial {
+        Trial::Canary => world == World::Installer || figures.running > 0,
+        Trial::Shadow => figures.compared_by > 0,
+    }
+}
+
 /// The version that is tried, if it is only one.
 fn tried_version(plugin: &RegisteredPlugin) -> Result<&RegisteredVersion, PluginError> {
     let tried = [Trial::Canary, Trial::Shadow].map(|trial| plugin.trial(trial).map(|(version, _)| version));
@@ -265,11 +324,14 @@ fn check_figures(
         )));
     }
     let is = |trial| plugin.trial(trial).is_some_and(|(tried, _)| tried.row == version.row);
-    let was_seen = is(Trial::Canary) || (is(Trial::Shadow) && figures.compared_by > 0);
+    let was_seen =
+        [Trial::Canary, Trial::Shadow].into_iter().any(|trial| is(trial) && has_shown(trial, plugin.world, figures));
     let is_first = plugin.current.is_none();
     let counted_before = plugin.previous == Some(version.row);
     if !was_seen && !is_first && !counted_before && !promotion.untried {
-        let how = if is(Trial::Shadow) {
+        let how = if is(Trial::Canary) {
+            "no client has scanned with it yet: wait for their next scans".to_owned()
+        } else if is(Trial::Shadow) {
             "no client has reported of it as a shadow yet: wait for their next scans".to_owned()
         } else if plugin.world == World::Installer {
             format!("it was no canary: begin with `farrier plugin assign {name} {number} --collection ...`")

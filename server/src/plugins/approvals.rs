@@ -84,15 +84,22 @@ pub fn undecided(plugin: &RegisteredPlugin, version: &RegisteredVersion) -> Vec<
     asked
 }
 
-/// What was decided of a grant: the word on itself goes before one on a wider grant.
+/// What was decided of a grant: the word on itself goes before one on a wider grant, and of those an approval before a
+/// refusal: what is approved as a part of something refused is approved.
 #[must_use]
 pub fn standing(decisions: &[GrantDecision], access: Access, grant: &str) -> GrantStanding {
     let of_access = || decisions.iter().filter(|decision| decision.access == access);
     if let Some(decision) = of_access().find(|decision| decision.grant == grant) {
         return if decision.approved { GrantStanding::Approved } else { GrantStanding::Refused };
     }
-    let is_covered = of_access().any(|decision| decision.approved && covers(access, &decision.grant, grant));
-    if is_covered { GrantStanding::Approved } else { GrantStanding::Undecided }
+    let is_covered = |approved: bool| {
+        of_access().any(|decision| decision.approved == approved && covers(access, &decision.grant, grant))
+    };
+    match (is_covered(true), is_covered(false)) {
+        (true, _) => GrantStanding::Approved,
+        (false, true) => GrantStanding::Refused,
+        (false, false) => GrantStanding::Undecided,
+    }
 }
 
 /// The lines that a client is told the site approves, of what is asked for: never more than what was approved, and no
@@ -182,6 +189,8 @@ mod tests {
             decision(Access::Read, "/etc/**", true),
             decision(Access::Read, "/etc/shadow", false),
             decision(Access::Write, "/opt/**", true),
+            decision(Access::Write, "/srv/**", false),
+            decision(Access::Write, "/srv/kiosk/**", true),
         ];
         for (access, grant, expected) in [
             (Access::Read, "/etc/**", Approved),
@@ -190,6 +199,9 @@ mod tests {
             (Access::Read, "/opt/x", Undecided),
             (Access::Write, "/etc/passwd", Undecided),
             (Access::Write, "/opt/x", Approved),
+            (Access::Write, "/srv/x", Refused),
+            (Access::Write, "/srv/kiosk/x", Approved),
+            (Access::Read, "/srv/x", Undecided),
         ] {
             assert_eq!(standing(&decisions, access, grant), expected, "{access} {grant}");
         }

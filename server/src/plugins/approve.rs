@@ -1,6 +1,6 @@
 //! Approving and refusing what versions ask for.
 
-use super::approvals::{asked, covers};
+use super::approvals::{asked, covers, undecided};
 use super::{AskedGrant, GrantStanding, PluginError, Plugins, known, version_of};
 use crate::database::{RegisteredPlugin, RegisteredVersion};
 use farrier_protocol::UnixTime;
@@ -24,7 +24,7 @@ pub struct GrantLines {
 pub struct Decision {
     /// The version whose wishes are decided; the newest if absent.
     pub version: Option<String>,
-    /// Everything that it asks for, or
+    /// Everything that it asks for (to approve that, a version is named where more than one waits for it), or
     pub all: bool,
     /// these.
     pub lines: GrantLines,
@@ -78,12 +78,17 @@ impl Plugins {
     /// Decides of what a version asks for. The decision counts for the plugin, whatever version of it asks.
     ///
     /// # Errors
-    /// When there is no such version, or it asks for nothing like that.
+    /// When there is no such version, or it asks for nothing like that; when it is not said which version's wishes are
+    /// all approved; when a part is refused of what stays approved as a whole.
     pub async fn decide(&self, name: &str, decision: &Decision, now: UnixTime) -> Result<Approval, PluginError> {
         let mut change = self.database.change_plugins(now).await?;
         let plugin = known(change.plugin(name).await?, name)?;
+        if decision.all && !decision.revoke && decision.version.is_none() {
+            check_only_one_waits(&plugin)?;
+        }
         let version = named_or_newest(&plugin, decision.version.as_deref())?;
         let decided = decided(&plugin, version, decision)?;
+        check_refusals(&plugin, &decided)?;
         for (access, grant, approved) in &decided {
             change.decide(plugin.row, (*access, grant), *approved, &decision.by).await?;
         }
@@ -128,6 +133,40 @@ fn named_or_newest<'a>(
     }
 }
 
+/// Nobody approves all that a version asks for which somebody else has just pushed.
+fn check_only_one_waits(plugin: &RegisteredPlugin) -> Result<(), PluginError> {
+    let waiting = plugin.versions.iter().filter(|version| !undecided(plugin, version).is_empty());
+    let waiting: Vec<&str> = waiting.map(|version| version.version.as_str()).collect();
+    if waiting.len() < 2 {
+        return Ok(());
+    }
+    Err(PluginError::Refused(format!(
+        "several versions of {} ask for what is not decided ({}): write with --version whose wishes are approved",
+        plugin.name,
+        waiting.join(", ")
+    )))
+}
+
+/// A part of what stays approved cannot be refused: grants only ever add up.
+fn check_refusals(plugin: &RegisteredPlugin, decided: &[(Access, String, bool)]) -> Result<(), PluginError> {
+    for (access, line, _) in decided.iter().filter(|(_, _, approved)| !approved) {
+        let stays =
+            |grant: &str| !decided.iter().any(|(of, line, approved)| of == access && line == grant && !approved);
+        let whole = plugin.decisions.iter().find(|known| {
+            known.approved && known.access == *access && stays(&known.grant) && covers(*access, &known.grant, line)
+        });
+        if let Some(whole) = whole {
+            let word = access.list();
+            return Err(PluginError::Refused(format!(
+                "{word} {line} cannot be refused, because it is approved as {}: refuse that, then approve the parts it \
+                 may have",
+                whole.grant
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// What is to be written: the grants, and whether each is approved.
 fn decided(
     plugin: &RegisteredPlugin,
@@ -152,7 +191,8 @@ fn decided(
     }
     if decision.partial {
         let is_decided = |grant: &AskedGrant| {
-            decided.iter().any(|(access, line, _)| *access == grant.access && *line == grant.grant)
+            let decides = |line: &str| line == grant.grant || (approves && covers(grant.access, line, &grant.grant));
+            decided.iter().any(|(access, line, _)| *access == grant.access && decides(line))
         };
         let rest: Vec<_> = asks
             .iter()

@@ -17,7 +17,7 @@ mod publishers;
 mod push;
 pub mod rollout;
 
-pub use actions::{Promotion, RolledBack, Tried};
+pub use actions::{Promoted, Promotion, RolledBack, Tried, has_shown};
 pub use approvals::{AskedGrant, GrantStanding};
 pub use approve::{Approval, Decision, GrantLines};
 pub use in_box::{FARRIER, components, register};

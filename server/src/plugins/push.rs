@@ -1,4 +1,4 @@
-//! Pushing a version: checked, stored, and used nowhere yet.
+//! Pushing a version: checked, stored, and used nowhere yet. Pushing it again repairs what the site has of it.
 
 use super::approvals::asked;
 use super::inspection::inspect;
@@ -56,11 +56,19 @@ impl Plugins {
         let stored = change.plugin(&manifest.name).await?;
         let mut warnings = inspection.warnings.clone();
         warnings.extend(stored.as_ref().and_then(|stored| of_another(stored, &publisher)));
-        let was_there = match &stored {
+        let there = match &stored {
             Some(stored) => is_there(stored, &new, world)?,
-            None => false,
+            None => None,
         };
-        if !was_there {
+        let was_there = there.is_some();
+        let mut is_repaired = false;
+        if let (Some(plugin), Some(row)) = (&stored, there) {
+            is_repaired = change.repair_version(row, push.component).await?;
+            if is_repaired {
+                let text = format!("{} was damaged, and was repaired by {}.", manifest.version, push.by);
+                change.note(plugin.row, &text).await?;
+            }
+        } else {
             let plugin = match &stored {
                 Some(stored) => stored.row,
                 None => change.add_plugin(&manifest.name, world).await?,
@@ -69,7 +77,13 @@ impl Plugins {
             change.note(plugin, &event(&new)).await?;
         }
         let plugin = known(change.plugin(&manifest.name).await?, &manifest.name)?;
-        change.commit_unassigned().await?;
+        if is_repaired {
+            // It is published again, in whatever process that happens.
+            change.commit().await?;
+            self.changed();
+        } else {
+            change.commit_unassigned().await?;
+        }
         let version = super::version_of(&plugin, &manifest.version)?;
         if !was_there {
             tracing::info!(plugin.name = manifest.name, plugin.version = manifest.version, "Plugin pushed");
@@ -112,8 +126,8 @@ impl Plugins {
     }
 }
 
-/// Whether the site has exactly this; an error if it has something else in its place.
-fn is_there(stored: &RegisteredPlugin, new: &NewVersion<'_>, world: World) -> Result<bool, PluginError> {
+/// The row of exactly this, if the site has it; an error if it has something else in its place.
+fn is_there(stored: &RegisteredPlugin, new: &NewVersion<'_>, world: World) -> Result<Option<i64>, PluginError> {
     let (name, version) = (&new.manifest.name, &new.manifest.version);
     if stored.world != world {
         return Err(PluginError::Refused(format!(
@@ -122,8 +136,8 @@ fn is_there(stored: &RegisteredPlugin, new: &NewVersion<'_>, world: World) -> Re
         )));
     }
     match stored.version(version) {
-        None => Ok(false),
-        Some(known) if known.digest == Digest::of(new.component) => Ok(true),
+        None => Ok(None),
+        Some(known) if known.digest == Digest::of(new.component) => Ok(Some(known.row)),
         Some(_) => Err(PluginError::Refused(format!(
             "the site has {name} {version} already, with other bytes: a version never changes, give this one the next \
              version"

@@ -86,8 +86,8 @@ impl RollOut {
         &self.collections
     }
 
-    /// The versions of this applicability plugin that a client gets, of those `is_published` knows; none if there is
-    /// none that it may be assigned.
+    /// The versions of this applicability plugin that a client gets, of those `is_published` knows; none if none of them
+    /// may be assigned.
     pub fn scanning(
         &self,
         name: &str,
@@ -129,18 +129,20 @@ impl<T> Line<T> {
     }
 
     /// The first of canary, current and previous version that the client can run counts, and the next one is what it
-    /// falls back to.
+    /// falls back to. A client that can run none of them is not left without: it refuses what it is assigned, and says
+    /// why.
     fn choose<'a>(&'a self, client: &OneClient<'_>, is_published: impl Fn(&Digest) -> bool) -> Option<Choice<'a, T>> {
         let is_member = |collection: CollectionId| collection == ALL_CLIENTS || client.member_of.contains(&collection);
         let of_member = |trial: &'a Option<(Candidate<T>, CollectionId)>| {
             trial.as_ref().filter(|(_, collection)| is_member(*collection)).map(|(candidate, _)| candidate)
         };
-        let fits = |candidate: &&Candidate<T>| {
-            is_published(&candidate.digest) && candidate.needs.unmet(client.abilities).is_none()
-        };
-        let in_order = [of_member(&self.canary), self.current.as_ref(), self.previous.as_ref()];
-        let mut candidates = in_order.into_iter().flatten().filter(fits);
-        let counts = candidates.next()?;
+        let is_there = |candidate: &&Candidate<T>| is_published(&candidate.digest);
+        let fits = |candidate: &&Candidate<T>| is_there(candidate) && candidate.needs.unmet(client.abilities).is_none();
+        let (canary, current, previous) = (of_member(&self.canary), self.current.as_ref(), self.previous.as_ref());
+        let mut candidates = [canary, current, previous].into_iter().flatten().filter(fits);
+        // Not the canary first: what its members cannot run at all is no failure of it.
+        let unfit = || [current, canary, previous].into_iter().flatten().find(is_there);
+        let counts = candidates.next().or_else(unfit)?;
         let differs = |candidate: &&Candidate<T>| candidate.digest != counts.digest;
         let shadow = of_member(&self.shadow).filter(fits).filter(differs);
         let fallback = candidates.find(differs);
@@ -272,14 +274,16 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_run_a_version_keeps_the_one_before() {
+    fn who_cannot_run_a_version_keeps_the_one_before_and_who_can_run_none_is_assigned_one_all_the_same() {
         let old = ClientAbilities { wit: "1.0.0".to_owned(), ..ClientAbilities::default() };
         let mut plugin = dpkg();
         plugin.versions[1].manifest.wit = "1.1.0".to_owned();
         plugin.versions[3].manifest.limits.memory_mebibytes = Some(64);
         assert_eq!(chosen(&plugin, &old, &[]), versions("1.0.0", "", ""));
         let small = ClientAbilities { wit: "1.1.0".to_owned(), plugin_memory_bytes: 48 << 20, component_bytes: 1 };
-        assert_eq!(chosen(&plugin, &small, &[]), None, "no component is that small");
+        plugin.canary = trial(3, ALL_CLIENTS);
+        assert_eq!(chosen(&plugin, &small, &[]), versions("1.1.0", "", ""), "no component is that small");
+        plugin.canary = None;
         let small = ClientAbilities { component_bytes: 0, ..small };
         plugin.shadow = trial(4, ALL_CLIENTS);
         assert_eq!(chosen(&plugin, &small, &[]), versions("1.1.0", "1.0.0", ""));

@@ -5,12 +5,13 @@ use super::chunks::ChunkWriter;
 use crate::authored::CATALOGS;
 use crate::database::{AuthoredRule, Database, PublishedContent};
 use crate::repository::RepositoryFolder;
-use anyhow::{Context as _, ensure};
-use farrier_protocol::assignment::{AssignedCatalog, MAX_CATALOGS};
+use anyhow::Context as _;
+use farrier_protocol::assignment::{AssignedCatalog, MAX_CATALOGS, MAX_PLUGINS};
 use farrier_trust::Target;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Publishes the catalogs of the policies in force.
+/// Publishes the catalogs of the policies in force, as many as an assignment holds: more are not imported, but suites
+/// may have been configured since.
 pub(super) async fn publish(
     database: &Database,
     repository: &RepositoryFolder,
@@ -21,15 +22,24 @@ pub(super) async fn publish(
     let repository = repository.clone();
     let catalogs = tokio::task::spawn_blocking(move || catalogs(&repository, &rules));
     for (target, assigned) in catalogs.await.context("building a catalog panicked")?? {
+        if !fits(&assigned, &content.catalogs) {
+            tracing::error!(
+                catalog = target.name,
+                "A catalog is left out, and its updates are not assessed: the suites and the policies have more than \
+                 {MAX_CATALOGS} catalogs or {MAX_PLUGINS} plugins; configure fewer suites, or remove policies"
+            );
+            continue;
+        }
         targets.push(target);
         content.catalogs.push(assigned);
     }
-    ensure!(
-        content.catalogs.len() <= MAX_CATALOGS,
-        "the suites and the policies have more than {MAX_CATALOGS} catalogs (one for each suite and architecture, and \
-         one for each plugin and scope of policies): configure fewer suites or architectures, or remove policies"
-    );
     Ok(())
+}
+
+/// Whether an assignment of these catalogs holds this one and its plugin, too.
+fn fits(catalog: &AssignedCatalog, others: &[AssignedCatalog]) -> bool {
+    let plugins: BTreeSet<&str> = others.iter().chain([catalog]).map(|catalog| catalog.plugin.as_str()).collect();
+    others.len() < MAX_CATALOGS && plugins.len() <= MAX_PLUGINS
 }
 
 /// Stores the catalogs of these rules, which are sorted by name: one for each plugin and scope, as targets and as what

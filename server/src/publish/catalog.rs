@@ -15,7 +15,7 @@ use std::collections::HashMap;
 /// Where the catalogs are among the targets.
 pub(super) const TARGETS: &str = "catalogs/";
 /// The plugin that understands the rules of Debian suites.
-const PLUGIN: &str = "dpkg";
+pub(crate) const PLUGIN: &str = "dpkg";
 const ALL: &str = "all";
 
 /// Stores the catalogs of a suite and its updates, which are sorted: one per architecture, as targets and as what

@@ -20,6 +20,7 @@ pub use crate::plugins::components as components_in_box;
 use crate::repository::RepositoryFolder;
 use crate::signals::Signals;
 use anyhow::{Context as _, anyhow, ensure};
+pub(crate) use catalog::PLUGIN as PLUGIN_OF_SUITES;
 use farrier_protocol::assignment::MAX_CATALOGS;
 use farrier_protocol::catalog::Catalog;
 use farrier_protocol::deployment::{DeploymentPolicy, POLICIES};

@@ -1,9 +1,9 @@
 //! The plugins among the targets: every version that some client may need, `plugins/{name}/{version}`.
 
-use crate::database::{Database, PublishedContent, PublishedDeployments, RegisteredPlugin, RegisteredVersion};
+use crate::database::{Database, PublishedContent, PublishedDeployments, RegisteredVersion};
 use crate::plugins::rollout::{assigned_installer, assigned_plugin, target};
 use crate::repository::RepositoryFolder;
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use farrier_protocol::Digest;
 use farrier_runtime::World;
 use farrier_trust::Target;
@@ -11,7 +11,8 @@ use farrier_trust::Target;
 /// What installs the updates of upstreams.
 const USUAL_INSTALLER: &str = "dpkg-installer";
 
-/// Stores the versions in use and names them, as targets and as what clients are assigned.
+/// Stores the versions in use and names them, as targets and as what clients are assigned. One that is damaged is left
+/// out: whoever would have it gets another version.
 pub(super) async fn publish(
     database: &Database,
     repository: &RepositoryFolder,
@@ -22,8 +23,15 @@ pub(super) async fn publish(
     let plugins = database.registered_plugins().await.context("reading the plugins")?;
     for plugin in &plugins {
         for version in plugin.in_use() {
-            let stored = store(database, repository, plugin, version).await;
-            stored.with_context(|| format!("plugin {} {} cannot be stored", plugin.name, version.version))?;
+            let stored = store(database, repository, version).await;
+            if !stored.with_context(|| format!("plugin {} {} cannot be stored", plugin.name, version.version))? {
+                tracing::error!(
+                    plugin.name = plugin.name,
+                    plugin.version = version.version,
+                    "A plugin is damaged in the site database and is not published: push the same component again"
+                );
+                continue;
+            }
             targets.push(Target {
                 name: target(&plugin.name, &version.version),
                 digest: version.digest,
@@ -43,25 +51,20 @@ pub(super) async fn publish(
     Ok(())
 }
 
-/// Stores a component, if it is not there.
+/// Stores a component, if it is not there. `false` if the site database has no such component any more.
 async fn store(
     database: &Database,
     repository: &RepositoryFolder,
-    plugin: &RegisteredPlugin,
     version: &RegisteredVersion,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
+    let is_it = |component: &[u8]| Digest::of(component) == version.digest;
     let stored = tokio::fs::read(repository.path(&version.digest)).await;
-    if stored.is_ok_and(|component| Digest::of(&component) == version.digest) {
-        return Ok(());
+    if stored.is_ok_and(|component| is_it(&component)) {
+        return Ok(true);
     }
-    let component = database.plugin_component(version.row).await?.context("it is gone from the site database")?;
-    let (repository, digest) = (repository.clone(), version.digest);
-    ensure!(
-        Digest::of(&component) == digest,
-        "it is damaged in the site database: push {} {} again",
-        plugin.name,
-        version.version
-    );
+    let component = database.plugin_component(version.row).await?;
+    let Some(component) = component.filter(|component| is_it(component)) else { return Ok(false) };
+    let repository = repository.clone();
     tokio::task::spawn_blocking(move || repository.put(&component)).await??;
-    Ok(())
+    Ok(true)
 }

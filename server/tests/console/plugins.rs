@@ -52,7 +52,9 @@ async fn a_plugin_is_pushed_approved_tried_promoted_and_rolled_back() {
     assert_eq!((&approval["undecided"], &approval["grants"][0]["standing"]), (&json!(1), &json!("undecided")));
     let (status, refused) = post(&site, "/api/plugins/check/promote", &json!({ "version": "1.0.0" })).await;
     assert_eq!(status, StatusCode::CONFLICT, "{refused}");
-    assert_eq!(post(&site, "/api/plugins/check/approve", &json!({ "all": true })).await.0, StatusCode::OK);
+    assert_eq!(post(&site, "/api/plugins/check/approve", &json!({ "all": true })).await.0, StatusCode::CONFLICT);
+    let all = json!({ "all": true, "version": "1.1.0" });
+    assert_eq!(post(&site, "/api/plugins/check/approve", &all).await.0, StatusCode::OK);
     assert_eq!(post(&site, "/api/plugins/check/promote", &json!({ "version": "1.0.0" })).await.0, StatusCode::OK);
     let (status, tried) = post(&site, "/api/plugins/check/shadow", &json!({ "version": "1.1.0" })).await;
     assert_eq!((status, &tried["trial"]), (StatusCode::OK, &json!("shadow")), "{tried}");
@@ -60,7 +62,11 @@ async fn a_plugin_is_pushed_approved_tried_promoted_and_rolled_back() {
     let canary = json!({ "version": "1.1.0", "collection": 1 });
     assert_eq!(post(&site, "/api/plugins/check/assign", &canary).await.0, StatusCode::OK);
     assert_eq!(site.json("/api/plugins").await[0]["canary"]["version"], "1.1.0");
-    assert_eq!(post(&site, "/api/plugins/check/promote", &json!({})).await.1["current"], "1.1.0");
+    let (status, refused) = post(&site, "/api/plugins/check/promote", &json!({})).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{refused}");
+    assert!(site.get("/plugins/check").await.body.contains("Promote it although no client has tried it"));
+    let promoted = post(&site, "/api/plugins/check/promote", &json!({ "untried": true })).await.1;
+    assert_eq!((&promoted["current"], &promoted["canary"]), (&json!("1.1.0"), &Value::Null));
     assert_eq!(post(&site, "/api/plugins/check/rollback", &json!({})).await.1["to"], "1.0.0");
     let detail = site.json("/api/plugins/check").await;
     assert_eq!((&detail["current"], &detail["previous"]), (&json!("1.0.0"), &Value::Null));

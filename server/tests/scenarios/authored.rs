@@ -2,6 +2,7 @@
 
 use super::plant::{self, NOW, client, number};
 use super::plant_deployments::{self, ID, everybody, said, say, site};
+use super::plant_plugins;
 use super::publications::{Site, import as import_suite, update};
 use anyhow::{Context as _, ensure};
 use farrier::authored::{self, Dropped, ImportError, Imported, KnownPlugins, Outcome, update_name};
@@ -36,6 +37,10 @@ scenarios![
     content_stays_as_long_as_a_policy_names_it,
     content_that_was_lost_is_imported_again,
     what_cannot_be_imported_changes_nothing,
+    a_version_comes_back_only_where_there_is_a_place_for_it,
+    a_client_takes_so_many_plugins,
+    catalogs_that_do_not_fit_keep_nothing_else_from_being_published,
+    a_plugin_that_counts_nowhere_is_named,
     the_console_counts_what_an_author_names,
     clients_that_a_policy_does_not_concern_hold_no_phase_up,
     every_sample_is_imported_and_deployed,
@@ -414,6 +419,76 @@ async fn what_cannot_be_imported_changes_nothing(database: Database) -> anyhow::
     let error = author.try_import(&whole, &["kiosk-1.bin"]).await?.err().context("it is taken")?;
     ensure!(matches!(error, ImportError::TooManyCatalogs(65)), "{error}");
     Site::new(&database)?.publish_as_it_is().await?;
+    Ok(())
+}
+
+/// Imports an observed policy with so many scopes of its own.
+async fn import_scopes(author: &Author, name: &str, version: &str, count: usize) -> anyhow::Result<Imported> {
+    let scopes = (0..count).map(|scope| format!("\"file-set/{name}-{scope}\"")).collect::<Vec<_>>().join(",");
+    let text = observed(name).replace(&format!("\"{ANY}\""), &scopes);
+    author.import(&text.replace("version = \"1\"", &format!("version = \"{version}\"")), &[]).await
+}
+
+async fn a_version_comes_back_only_where_there_is_a_place_for_it(database: Database) -> anyhow::Result<()> {
+    let author = Author::new(&database)?;
+    import_scopes(&author, "wide", "1", 8).await?;
+    import_scopes(&author, "wide", "2", 1).await?;
+    for policy in 0..7 {
+        import_scopes(&author, &format!("p{policy}"), "1", 8).await?;
+    }
+    import_scopes(&author, "last", "1", 7).await?;
+    let error = author.remove("wide", Some("2")).await.err().context("it was removed")?;
+    let error = format!("{error:#}");
+    ensure!(error.contains("authored/wide/1 comes back") && error.contains("71 catalogs"), "{error}");
+    ensure!(author.remove("wide", Some("1")).await?.names == ["authored/wide/1"], "it is in nobody's way");
+    import_scopes(&author, "wide", "1", 1).await?;
+    ensure!(author.remove("wide", Some("2")).await?.names == ["authored/wide/2"]);
+    Ok(())
+}
+
+async fn a_client_takes_so_many_plugins(database: Database) -> anyhow::Result<()> {
+    let mut author = Author::new(&database)?;
+    plant::suite(&database, "bookworm").await?;
+    let of = |number: usize| observed(&format!("p{number}")).replace("file-set", &format!("check-{number}"));
+    for number in 0..16 {
+        let name = format!("check-{number}");
+        author.plugins.add(manifest(&name, "applicability", &[&format!("{name}/*")], "json")?);
+        if number < 15 {
+            author.import(&of(number), &[]).await?;
+        }
+    }
+    author.import(&of_dpkg("m"), &[]).await?;
+    let error = author.try_import(&of(15), &[]).await?.err().context("it was imported")?;
+    ensure!(matches!(error, ImportError::TooManyPlugins(17)), "{error}");
+    Ok(())
+}
+
+async fn catalogs_that_do_not_fit_keep_nothing_else_from_being_published(database: Database) -> anyhow::Result<()> {
+    let author = Author::new(&database)?;
+    for policy in 0..8 {
+        import_scopes(&author, &format!("p{policy}"), "1", 8).await?;
+    }
+    let suite = plant::suite(&database, "bookworm").await?;
+    import_suite(&database, suite, Follow::Always, vec![update("bash", "1", &[("bash", "amd64", "1")])]).await?;
+    let site = Site::new(&database)?;
+    let index = site.publish_as_it_is().await?;
+    let content = site.current().await?.content;
+    ensure!(content.catalogs.len() == 64 && content.catalogs[0].target == "catalogs/bookworm/amd64");
+    ensure!(names(&index, "catalogs/authored/").len() == 63, "what is not assigned is not named");
+    Ok(())
+}
+
+async fn a_plugin_that_counts_nowhere_is_named(database: Database) -> anyhow::Result<()> {
+    let mut author = Author::new(&database)?;
+    let mut check = plant_plugins::manifest("check", "1.0.0", &[]);
+    check["rules"] = json!({ "encoding": "json" });
+    plant_plugins::push(&database, &check).await?;
+    let text = observed("p").replace("file-set/any", "test/any").replace("file-set", "check");
+    author.plugins = KnownPlugins::of_site(&database).await?;
+    ensure!(author.import(&text, &[]).await?.waits_for == ["check"]);
+    plant_plugins::promote(&database, "check", "1.0.0").await?;
+    author.plugins = KnownPlugins::of_site(&database).await?;
+    ensure!(author.import(&text, &[]).await?.waits_for.is_empty());
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use farrier::database::{Database, RegisteredPlugin};
 use farrier::plugins::{Decision, Plugins, Promotion, Push, Pushed};
 use farrier::signals::Signals;
+use farrier_protocol::state_message::{PluginResult, ScanResult, StateMessage, bounded};
 use serde_json::{Value, json};
 
 pub fn site(database: &Database) -> Plugins {
@@ -80,7 +81,8 @@ pub async fn push_component(database: &Database, component: &[u8]) -> anyhow::Re
 
 /// Approves everything that the newest version asks for.
 pub async fn approve_all(database: &Database, name: &str) -> anyhow::Result<()> {
-    let decision = Decision { all: true, by: "alice".to_owned(), ..Decision::default() };
+    let version = stored(database, name).await?.newest().map(|newest| newest.version.clone());
+    let decision = Decision { version, all: true, by: "alice".to_owned(), ..Decision::default() };
     site(database).decide(name, &decision, NOW).await?;
     Ok(())
 }
@@ -100,6 +102,13 @@ pub async fn plugin(database: &Database, name: &str, versions: &[&str]) -> anyho
     }
     approve_all(database, name).await?;
     promote(database, name, versions.first().context("no version")?).await
+}
+
+/// A client's word that it scanned with this version of the plugin `check`.
+pub fn scan(version: &str, error: &str) -> StateMessage {
+    let plugin = PluginResult { name: bounded("check"), version: bounded(version), error: bounded(error) };
+    let plugins = [plugin].into_iter().collect();
+    StateMessage::Scan(Box::new(ScanResult { scanned_at: NOW, assignment_version: 1, evaluated: 3, plugins }))
 }
 
 pub async fn stored(database: &Database, name: &str) -> anyhow::Result<RegisteredPlugin> {

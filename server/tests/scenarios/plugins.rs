@@ -1,10 +1,10 @@
 //! Plugins: what administrators do with their versions.
 
 use super::plant::{NOW, number};
-use super::plant_deployments::{choose, clients, collection, pass};
+use super::plant_deployments::{choose, clients, collection, pass, say};
 use super::plant_plugins::{
     approve_all, component, component_exporting, counting, installer, manifest, plugin, promote, push, push_component,
-    site, stored,
+    scan, site, stored,
 };
 use anyhow::{Context as _, ensure};
 use farrier::collections;
@@ -24,13 +24,18 @@ scenarios![
     only_what_is_new_needs_a_decision,
     a_part_may_be_approved_when_that_is_said,
     what_is_refused_stays_so,
+    a_part_of_what_is_approved_is_not_refused,
+    nobody_approves_all_of_a_version_that_is_not_named,
     only_what_is_asked_for_is_approved,
     a_canary_is_promoted_and_rolled_back,
+    promoting_another_version_leaves_the_canary,
     what_was_not_tried_is_promoted_only_on_purpose,
     an_installer_has_no_shadow,
+    clients_run_no_more_shadows_than_they_are_told_of,
     every_change_is_a_new_version_of_the_assignments,
     a_collection_that_tries_a_plugin_stays,
     every_version_in_use_is_published_and_no_other,
+    a_damaged_version_harms_no_other_and_is_repaired_by_pushing_it_again,
     the_plugins_in_the_box_are_there_once_and_count,
     a_newer_plugin_in_the_box_counts_unless_another_was_chosen,
 ];
@@ -183,6 +188,41 @@ async fn what_is_refused_stays_so(database: Database) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn a_part_of_what_is_approved_is_not_refused(database: Database) -> anyhow::Result<()> {
+    let plugins = site(&database);
+    push(&database, &manifest("check", "1.0.0", &["/etc/**"])).await?;
+    approve_all(&database, "check").await?;
+    let decide = async |grants: &[&str], revoke: bool| {
+        let lines = GrantLines { read: grants.iter().map(|&grant| grant.into()).collect(), ..GrantLines::default() };
+        plugins.decide("check", &Decision { lines, revoke, ..Decision::default() }, NOW).await
+    };
+    push(&database, &manifest("check", "1.1.0", &["/etc/**", "/etc/shadow"])).await?;
+    let refused = refusal(decide(&["/etc/shadow"], true).await)?;
+    ensure!(refused.contains("approved as /etc/**: refuse that, then approve the parts"), "{refused}");
+    ensure!(plugins.approval("check", None).await?.grants[1].standing == GrantStanding::Approved, "as it was");
+    decide(&["/etc/**", "/etc/shadow"], true).await?;
+    let approval = decide(&["/etc/os-release"], false).await?;
+    ensure!(approval.undecided == 0 && approval.others == ["read /etc/os-release"], "{approval:?}");
+    // What was refused as a whole needs no word on its parts, least of all one of Farrier's own.
+    let part = push(&database, &manifest("check", "1.2.0", &["/etc/passwd"])).await?;
+    ensure!(part.asks[0].standing == GrantStanding::Refused);
+    Ok(())
+}
+
+async fn nobody_approves_all_of_a_version_that_is_not_named(database: Database) -> anyhow::Result<()> {
+    let plugins = site(&database);
+    push(&database, &manifest("check", "1.0.0", &["/etc/os-release"])).await?;
+    push(&database, &manifest("check", "1.1.0", &["/**"])).await?;
+    let all = Decision { all: true, ..Decision::default() };
+    let refused = refusal(plugins.decide("check", &all, NOW).await)?;
+    ensure!(refused.contains("(1.0.0, 1.1.0)") && refused.contains("--version"), "{refused}");
+    let named = Decision { version: Some("1.0.0".to_owned()), ..all.clone() };
+    ensure!(plugins.decide("check", &named, NOW).await?.undecided == 0);
+    ensure!(plugins.approval("check", None).await?.undecided == 1, "the other one waits");
+    ensure!(plugins.decide("check", &all, NOW).await?.version == "1.1.0", "only one waits");
+    Ok(())
+}
+
 async fn only_what_is_asked_for_is_approved(database: Database) -> anyhow::Result<()> {
     let plugins = site(&database);
     push(&database, &manifest("check", "1.0.0", &["/etc/**"])).await?;
@@ -216,7 +256,11 @@ async fn a_canary_is_promoted_and_rolled_back(database: Database) -> anyhow::Res
     ensure!(counting(&database, "check").await? == ["1.0.0", ""], "only the canary is gone");
 
     plugins.try_version(("check", "1.1.0"), Trial::Canary, chosen, "alice", NOW).await?;
-    ensure!(plugins.promote("check", &Promotion::default(), NOW).await? == "1.1.0", "what is tried is promoted");
+    let refused = refusal(plugins.promote("check", &Promotion::default(), NOW).await)?;
+    ensure!(refused.contains("no client has scanned with it yet") && refused.contains("--untried"), "{refused}");
+    say(&database, members[0], 1, [scan("1.1.0", "")]).await?;
+    let promoted = plugins.promote("check", &Promotion::default(), NOW).await?;
+    ensure!((promoted.current.as_str(), promoted.canary) == ("1.1.0", None), "what is tried is promoted");
     let check = stored(&database, "check").await?;
     ensure!(counting(&database, "check").await? == ["1.1.0", "1.0.0"] && check.canary.is_none() && check.pinned);
     let again = plugins.try_version(("check", "1.1.0"), Trial::Canary, chosen, "alice", NOW).await;
@@ -226,6 +270,31 @@ async fn a_canary_is_promoted_and_rolled_back(database: Database) -> anyhow::Res
     ensure!(counting(&database, "check").await? == ["1.0.0", ""], "nobody falls back to what was rolled back");
     let events = database.plugin("check").await?.context("no plugin")?.events;
     ensure!(events[0].text == "1.1.0 was rolled back by alice: 1.0.0 counts again.", "{:?}", events[0]);
+    Ok(())
+}
+
+async fn promoting_another_version_leaves_the_canary(database: Database) -> anyhow::Result<()> {
+    let plugins = site(&database);
+    plugin(&database, "check", &["1.0.0", "1.1.0", "1.2.0"]).await?;
+    plugins.try_version(("check", "1.2.0"), Trial::Canary, ALL_CLIENTS, "alice", NOW).await?;
+    let promotion = |version: &str| Promotion {
+        version: Some(version.to_owned()),
+        untried: true,
+        by: "alice".to_owned(),
+        ..Promotion::default()
+    };
+    let promoted = plugins.promote("check", &promotion("1.1.0"), NOW).await?;
+    ensure!((promoted.current.as_str(), promoted.canary.as_deref()) == ("1.1.0", Some("1.2.0")), "{promoted:?}");
+    let check = stored(&database, "check").await?;
+    ensure!(check.trial(Trial::Canary).is_some_and(|(canary, _)| canary.version == "1.2.0"));
+    let events = database.plugin("check").await?.context("no plugin")?.events;
+    let expected = "1.1.0 was promoted by alice: it counts everywhere, except for the members of All clients, where the \
+                    canary 1.2.0 does.";
+    ensure!(events[0].text == expected, "{:?}", events[0]);
+    let refused = refusal(plugins.promote("check", &promotion("1.1.0"), NOW).await)?;
+    ensure!(refused.contains("except where the canary 1.2.0 does: `farrier plugin assign check --end`"), "{refused}");
+    plugins.promote("check", &promotion("1.2.0"), NOW).await?;
+    ensure!(stored(&database, "check").await?.canary.is_none(), "what counts is not tried any more");
     Ok(())
 }
 
@@ -243,7 +312,7 @@ async fn what_was_not_tried_is_promoted_only_on_purpose(database: Database) -> a
     ensure!(refusal(plugins.promote("check", &Promotion::default(), NOW).await)?.contains("say which one"));
     plugins.promote("check", &Promotion { untried: true, ..of("1.1.0") }, NOW).await?;
     let check = stored(&database, "check").await?;
-    ensure!(check.canary.is_none() && check.shadow.is_none(), "what counts is not tried any more");
+    ensure!(check.canary.is_some() && check.shadow.is_none(), "what counts is not tried any more");
     ensure!(refusal(plugins.promote("nothing", &Promotion::default(), NOW).await)?.contains("no plugin \"nothing\""));
     ensure!(refusal(plugins.promote("check", &of("9"), NOW).await)?.contains("there are: 1.0.0, 1.1.0, 1.2.0"));
     Ok(())
@@ -261,6 +330,26 @@ async fn an_installer_has_no_shadow(database: Database) -> anyhow::Result<()> {
     let shadow = plugins.try_version(("check", "1.0.0"), Trial::Shadow, ALL_CLIENTS, "alice", NOW).await;
     ensure!(refusal(shadow)?.contains("no version of check counts yet"));
     ensure!(refusal(plugins.end_trial("check", Trial::Shadow, "alice", NOW).await)?.contains("check has no shadow"));
+    Ok(())
+}
+
+async fn clients_run_no_more_shadows_than_they_are_told_of(database: Database) -> anyhow::Result<()> {
+    let plugins = site(&database);
+    let shadow = async |name: &str| {
+        plugins.try_version((name, "1.1.0"), Trial::Shadow, ALL_CLIENTS, "alice", NOW).await.map(drop)
+    };
+    for name in ["a", "b", "c", "d", "e"] {
+        plugin(&database, name, &["1.0.0", "1.1.0"]).await?;
+        if name != "e" {
+            shadow(name).await?;
+        }
+    }
+    let refused = refusal(shadow("e").await)?;
+    ensure!(refused.contains("a, b, c, d have one") && refused.contains("--end"), "{refused}");
+    shadow("d").await?;
+    plugins.try_version(("e", "1.1.0"), Trial::Canary, ALL_CLIENTS, "alice", NOW).await?;
+    plugins.end_trial("b", Trial::Shadow, "alice", NOW).await?;
+    shadow("e").await?;
     Ok(())
 }
 
@@ -357,6 +446,38 @@ async fn every_version_in_use_is_published_and_no_other(database: Database) -> a
     site(&database).end_trial("check", Trial::Shadow, "alice", NOW).await?;
     publisher.publish().await?;
     ensure!(!repository.path(&canary).exists());
+    Ok(())
+}
+
+async fn a_damaged_version_harms_no_other_and_is_repaired_by_pushing_it_again(
+    database: Database,
+) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let repository = RepositoryFolder::open(folder.path())?;
+    let key = RepositoryKey::from_secret(&[7; 32]).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let publisher = Publisher { database: database.clone(), repository: repository.clone(), key };
+    let published = async || {
+        publisher.publish().await?;
+        let publication = database.current_publication().await?.context("nothing is published")?;
+        let versions = publication.content.plugins.iter().map(|plugin| plugin.version.to_string());
+        anyhow::Ok(versions.collect::<Vec<_>>())
+    };
+    plugin(&database, "check", &["1.0.0", "1.1.0"]).await?;
+    promote(&database, "check", "1.1.0").await?;
+    sqlx::query("UPDATE plugin_versions SET component = $1 WHERE version = '1.1.0'")
+        .bind(b"damaged".to_vec())
+        .execute(database.pool())
+        .await?;
+    ensure!(published().await? == ["1.0.0"]);
+    let before = database.assignment_version().await?;
+    ensure!(push(&database, &manifest("check", "1.0.0", &["/etc/os-release"])).await?.was_there);
+    ensure!(database.assignment_version().await? == before, "nothing was wrong with this one");
+    ensure!(push(&database, &manifest("check", "1.1.0", &["/etc/os-release"])).await?.was_there);
+    ensure!(database.assignment_version().await?.deployed > before.deployed, "the publisher looks");
+    ensure!(published().await? == ["1.0.0", "1.1.0"]);
+    // What the repository has is as good as what the database should have.
+    sqlx::query("UPDATE plugin_versions SET component = $1").bind(b"damaged".to_vec()).execute(database.pool()).await?;
+    ensure!(published().await? == ["1.0.0", "1.1.0"]);
     Ok(())
 }
 

@@ -1,22 +1,22 @@
 //! What clients say of plugins, and what is shown of it.
 
 use super::plant::{self, NOW, number};
-use super::plant_deployments::{clients, say};
-use super::plant_plugins::{plugin, site};
+use super::plant_deployments::{clients, collection, say};
+use super::plant_plugins::{manifest, plugin, push, scan, site};
 use anyhow::{Context as _, ensure};
 use farrier::database::views::{DifferenceFilter, PluginClientFilter};
-use farrier::database::{ALL_CLIENTS, ClientAbilities, Database, Trial};
+use farrier::database::{ALL_CLIENTS, ClientAbilities, Database, Trial, TrialFigures};
 use farrier::plugins::{PluginError, Promotion};
 use farrier_protocol::state_message::{
-    Abilities, Difference, FallBack, PluginResult, ScanResult, ShadowResult, StateBatch, StateMessage, StateReply,
-    bounded,
+    Abilities, Difference, FallBack, ShadowResult, StateBatch, StateMessage, StateReply, bounded,
 };
 use farrier_protocol::{ClientId, ComplianceState, UpdateId};
 
 scenarios![
     a_shadow_that_differs_is_not_promoted,
     a_new_word_on_a_shadow_voids_the_one_before,
-    a_shadow_that_ended_is_forgotten,
+    what_clients_said_of_a_shadow_counts_until_they_take_it_back,
+    what_is_no_fault_of_a_version_is_not_counted_against_it,
     what_is_said_of_unknown_plugins_and_updates_is_passed_over,
     a_client_that_starts_anew_has_said_nothing_of_plugins,
     a_fall_back_is_shown_with_its_reason_until_it_is_over,
@@ -63,12 +63,6 @@ fn abilities(wit: &str, plugin_memory_bytes: u64) -> StateMessage {
     let abilities =
         Abilities { wit: bounded(wit), engine: bounded("native"), plugin_memory_bytes, component_bytes: u64::MAX };
     StateMessage::Abilities(Box::new(abilities))
-}
-
-fn scan(version: &str, error: &str) -> StateMessage {
-    let plugin = PluginResult { name: bounded("check"), version: bounded(version), error: bounded(error) };
-    let plugins = [plugin].into_iter().collect();
-    StateMessage::Scan(Box::new(ScanResult { scanned_at: NOW, assignment_version: 1, evaluated: 3, plugins }))
 }
 
 /// Goes on with the stream that [`say`] began, in which this many messages came after the reset.
@@ -133,9 +127,11 @@ async fn a_shadow_that_differs_is_not_promoted(database: Database) -> anyhow::Re
     }
 
     let accepted = Promotion { accept_differences: true, by: "alice".to_owned(), ..Promotion::default() };
-    ensure!(site(&database).promote("check", &accepted, NOW).await? == "1.1.0");
-    ensure!(number(&database, "SELECT COUNT(*) FROM shadow_differences").await? == 0, "it is no shadow any more");
-    let events = database.plugin("check").await?.context("no plugin")?.events;
+    ensure!(site(&database).promote("check", &accepted, NOW).await?.current == "1.1.0");
+    let detail = database.plugin("check").await?.context("no plugin")?;
+    ensure!(detail.shadow_summary.is_none() && detail.row.differing == 0, "it is no shadow any more");
+    ensure!(database.plugin_differences("check", &DifferenceFilter::default()).await?.total == 0);
+    let events = detail.events;
     ensure!(events[0].text.ends_with("3 differences were accepted."), "{:?}", events[0]);
     Ok(())
 }
@@ -161,7 +157,7 @@ async fn a_new_word_on_a_shadow_voids_the_one_before(database: Database) -> anyh
     Ok(())
 }
 
-async fn a_shadow_that_ended_is_forgotten(database: Database) -> anyhow::Result<()> {
+async fn what_clients_said_of_a_shadow_counts_until_they_take_it_back(database: Database) -> anyhow::Result<()> {
     let (updates, clients) = shadowed(&database, 1).await?;
     let said = [shadow("check", "1.0.0", "1.1.0", 3, 1), difference("check", updates[0])];
     say(&database, clients[0], 1, said.clone()).await?;
@@ -169,8 +165,47 @@ async fn a_shadow_that_ended_is_forgotten(database: Database) -> anyhow::Result<
     ensure!(number(&database, "SELECT COUNT(*) FROM shadow_results").await? == 0);
     ensure!(number(&database, "SELECT COUNT(*) FROM shadow_differences").await? == 0);
     go_on(&database, clients[0], 1, 3, said).await?;
-    site(&database).end_trial("check", Trial::Shadow, "alice", NOW).await?;
-    ensure!(number(&database, "SELECT COUNT(*) FROM shadow_results").await? == 0);
+
+    // A client that has nothing new to say of a version says nothing, whatever became of the trial meanwhile.
+    let site = site(&database);
+    let few = collection(&database, &clients).await?;
+    let refused = async |what: &str| {
+        let refused = site.promote("check", &Promotion::default(), NOW).await.err().context("it was promoted")?;
+        ensure!(refused.to_string().contains("1 of 3 questions differently, on 1 clients"), "{what}: {refused}");
+        ensure!(database.plugin_differences("check", &DifferenceFilter::default()).await?.total == 1, "{what}");
+        anyhow::Ok(())
+    };
+    let shadow_of = async |version: &str, collection| {
+        site.try_version(("check", version), Trial::Shadow, collection, "alice", NOW).await.map(drop)
+    };
+    refused("as it is").await?;
+    shadow_of("1.1.0", few).await?;
+    refused("for others").await?;
+    site.end_trial("check", Trial::Shadow, "alice", NOW).await?;
+    ensure!(database.plugin_differences("check", &DifferenceFilter::default()).await?.total == 0, "there is no shadow");
+    shadow_of("1.1.0", ALL_CLIENTS).await?;
+    refused("ended, and begun again").await?;
+    push(&database, &manifest("check", "1.2.0", &["/etc/os-release"])).await?;
+    shadow_of("1.2.0", ALL_CLIENTS).await?;
+    ensure!(database.trial_figures("check", "1.2.0").await? == TrialFigures::default(), "it is about another version");
+    ensure!(database.plugin_differences("check", &DifferenceFilter::default()).await?.total == 0);
+    shadow_of("1.1.0", ALL_CLIENTS).await?;
+    refused("after another one").await?;
+    Ok(())
+}
+
+async fn what_is_no_fault_of_a_version_is_not_counted_against_it(database: Database) -> anyhow::Result<()> {
+    let (_, clients) = shadowed(&database, 4).await?;
+    site(&database).try_version(("check", "1.1.0"), Trial::Canary, ALL_CLIENTS, "alice", NOW).await?;
+    say(&database, clients[0], 1, [scan("1.1.0", "the site has no catalog for test/a")]).await?;
+    say(&database, clients[1], 1, [scan("1.1.0", "catalogs/authored/check/test/a: 00ff is not there")]).await?;
+    say(&database, clients[2], 1, [scan("1.0.0", "trap")]).await?;
+    let figures = database.trial_figures("check", "1.1.0").await?;
+    ensure!((figures.running, figures.failures) == (0, 0), "{figures:?}");
+    // Who failed and fell back is one client.
+    say(&database, clients[3], 1, [scan("1.1.0", "trap"), fall_back("check", "1.1.0", "1.0.0", "trap")]).await?;
+    let all = database.plugin_trial_figures("check").await?;
+    ensure!((all["1.1.0"].running, all["1.1.0"].failures, all["1.0.0"].failures) == (1, 1, 1), "{all:?}");
     Ok(())
 }
 
@@ -279,7 +314,7 @@ async fn a_version_that_failed_is_not_promoted(database: Database) -> anyhow::Re
     let Err(PluginError::Refused(words)) = refused else { anyhow::bail!("it was promoted") };
     ensure!(words.contains("failed on 2 clients") && words.contains("--accept-failures"), "{words}");
     let accepted = Promotion { accept_failures: true, ..Promotion::default() };
-    ensure!(site(&database).promote("check", &accepted, NOW).await? == "1.1.0");
+    ensure!(site(&database).promote("check", &accepted, NOW).await?.current == "1.1.0");
     Ok(())
 }
 

@@ -74,7 +74,7 @@ pub(in crate::cli) struct ApproveOptions {
     /// The version whose wishes are decided; the newest if absent.
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
-    /// Approve everything that it asks for.
+    /// Approve everything that it asks for; with --version where more than one version waits for it.
     #[arg(long)]
     all: bool,
     /// Let it read this: a line as it asks for it, or a path below one; may be repeated.
@@ -127,7 +127,7 @@ pub(in crate::cli) struct ShadowOptions {
     /// For the members of this collection, by name or number; for all clients if absent.
     #[arg(long, value_name = "COLLECTION")]
     collection: Option<String>,
-    /// End it, and forget what clients said of it.
+    /// End it: it is compared no more.
     #[arg(long, conflicts_with_all = ["version", "collection"])]
     end: bool,
     /// Print one JSON object.
@@ -276,9 +276,16 @@ fn tried_in_words(tried: &Tried) -> anyhow::Result<()> {
 async fn promote(plugins: &Plugins, options: PromoteOptions) -> anyhow::Result<()> {
     let PromoteOptions { name, version, accept_differences, accept_failures, untried, json } = options;
     let promotion = Promotion { version, accept_differences, accept_failures, untried, by: by() };
-    let version = plugins.promote(&name, &promotion, now()).await?;
+    let promoted = plugins.promote(&name, &promotion, now()).await?;
     if json {
-        return say(json!({ "name": name, "current": version }));
+        return say(serde_json::to_string(&promoted)?);
+    }
+    let version = promoted.current;
+    if let Some(canary) = promoted.canary {
+        return say(format_args!(
+            "{name} {version} counts now, except where the canary {canary} does: `farrier plugin assign {name} --end` \
+             ends that. Each client gets it with its next contact."
+        ));
     }
     say(format_args!(
         "{name} {version} counts everywhere now; each client gets it with its next contact. `farrier plugin rollback \

@@ -11,10 +11,10 @@ use farrier_workbench::bench::{bench_root, bench_tables};
 use farrier_workbench::inspect::inspect;
 use farrier_workbench::new::{Kind, new};
 use farrier_workbench::record::{Recording, record};
-use farrier_workbench::run::{rule_of_argument, rule_of_policy, rules_of_file, run as run_plugin};
+use farrier_workbench::run::{rules, run as run_plugin};
 use farrier_workbench::sign::{PublisherKey, Signature};
 use farrier_workbench::test::Tester;
-use farrier_workbench::{Language, Project, SiteRules, component_at};
+use farrier_workbench::{Built, Language, Project, SiteRules, component_at};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Display;
@@ -110,7 +110,7 @@ pub(in crate::cli) struct TestOptions {
     /// The plugin's folder.
     #[arg(default_value = ".")]
     folder: PathBuf,
-    /// Test this component instead of building one.
+    /// Test this component instead of building one, also where a table names another.
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
     /// Only these tables; else all of tests/*.toml.
@@ -141,7 +141,7 @@ pub(in crate::cli) struct RuleOptions {
     /// A rule: JSON, or text if the plugin's rules are text. May be given more than once.
     #[arg(long = "rule", value_name = "JSON")]
     rules: Vec<String>,
-    /// A file of rules: a JSON list, or one rule a line.
+    /// A file of rules: a JSON list, one JSON value, or one rule a line.
     #[arg(long = "rules", value_name = "FILE")]
     rules_file: Option<PathBuf>,
     /// The rule of this policy file.
@@ -192,7 +192,8 @@ pub(super) fn run(command: AuthorCommand) -> Result<()> {
         AuthorCommand::Build { folder } => build(&folder),
         AuthorCommand::Test(options) => test(&options),
         AuthorCommand::Run(RunOptions { plugin, root, rules, json }) => {
-            let report = run_plugin(&component_at(&plugin)?, &root, &rules.read()?, &ThisSite)?;
+            let component = component_at(&plugin)?;
+            let report = run_plugin(&component, &root, &rules.read(&component)?, &ThisSite)?;
             show(&report, json)
         }
         AuthorCommand::Record { recording, options } => keep(&recording, &options),
@@ -239,13 +240,16 @@ fn test(options: &TestOptions) -> Result<()> {
         ([], Err(_)) => return project.map(|_| ()),
         (tables, _) => tables.to_vec(),
     };
+    let mut tester = Tester::new(&ThisSite)?;
     let component = match (&options.component, project) {
-        (Some(file), _) => Some(component_at(file)?),
+        (Some(file), _) => {
+            tester = tester.only(component_at(file)?);
+            None
+        }
         (None, Ok(project)) => Some(project.current()?),
         // Tables may name their component themselves.
         (None, Err(_)) => None,
     };
-    let mut tester = Tester::new(&ThisSite)?;
     let mut results = Vec::new();
     for table in &tables {
         let mut said = Ok(());
@@ -269,21 +273,14 @@ fn test(options: &TestOptions) -> Result<()> {
 }
 
 impl RuleOptions {
-    fn read(&self) -> Result<Vec<Value>> {
-        let mut rules: Vec<Value> = self.rules.iter().map(|text| rule_of_argument(text)).collect();
-        if let Some(file) = &self.rules_file {
-            rules.extend(rules_of_file(file)?);
-        }
-        if let Some(policy) = &self.policy {
-            rules.push(rule_of_policy(policy)?);
-        }
-        Ok(rules)
+    fn read(&self, component: &Built) -> Result<Vec<Value>> {
+        rules(component, &self.rules, self.rules_file.as_deref(), self.policy.as_deref())
     }
 }
 
 fn keep(file: &Path, options: &RunOptions) -> Result<()> {
     let component = component_at(&options.plugin)?;
-    let (recording, report) = record(&component, &options.root, &options.rules.read()?, &ThisSite)?;
+    let (recording, report) = record(&component, &options.root, &options.rules.read(&component)?, &ThisSite)?;
     recording.write(file)?;
     eprintln!("Recorded in {}. It holds what the plugin read: look through it before you pass it on.", file.display());
     show(&report, options.json)
@@ -298,7 +295,7 @@ fn replay(options: &ReplayOptions) -> Result<()> {
 
 fn bench(options: &BenchOptions) -> Result<()> {
     let component = component_at(&options.plugin)?;
-    let rules = options.rules.read()?;
+    let rules = options.rules.read(&component)?;
     let bench = match (&options.root, &rules[..]) {
         (Some(root), rules) => bench_root(&component, root, rules, &ThisSite)?,
         (None, []) => {
@@ -329,9 +326,6 @@ fn key(name: &str) -> Result<()> {
 
 fn vendor(folder: &Path) -> Result<()> {
     let project = Project::open(folder)?;
-    match project.language() {
-        Language::Rust => farrier_workbench::vendor::vendor(project.folder())?,
-        _ => farrier_workbench::vendor::vendor_wit(project.folder())?,
-    }
+    farrier_workbench::vendor::vendor(project.folder(), project.language())?;
     say(format_args!("{} is that of this farrier now.", project.folder().join("vendor/farrier").display()))
 }

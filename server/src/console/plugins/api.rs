@@ -9,7 +9,7 @@ use crate::database::views::{
 };
 use crate::database::{ALL_CLIENTS, CollectionId, Trial, now};
 use crate::plugins::{
-    Approval, Decision, GrantLines, Plugins, Promotion, PublisherRow, Push, Pushed, RolledBack, Tried,
+    Approval, Decision, GrantLines, Plugins, Promoted, Promotion, PublisherRow, Push, Pushed, RolledBack, Tried,
 };
 use axum::Json;
 use axum::extract::{Path, State as Shared};
@@ -59,7 +59,7 @@ pub(in super::super) struct ActionJson {
 pub(in super::super) enum DoneJson {
     Approval(Approval),
     Tried(Tried),
-    Promoted { name: String, current: String },
+    Promoted(Promoted),
     RolledBack(RolledBack),
     Ended { name: String, ended: &'static str },
 }
@@ -156,10 +156,7 @@ pub(in super::super) async fn act(
             let collection = body.collection.unwrap_or(ALL_CLIENTS);
             DoneJson::Tried(try_version(&plugins, &name, Trial::Shadow, collection, body.version).await?)
         }
-        "promote" => {
-            let current = plugins.promote(&name, &body.promotion(), now()).await?;
-            DoneJson::Promoted { name, current }
-        }
+        "promote" => DoneJson::Promoted(plugins.promote(&name, &body.promotion(), now()).await?),
         "rollback" => DoneJson::RolledBack(plugins.roll_back(&name, BY, now()).await?),
         "end-canary" | "end-shadow" => {
             let trial = if action == "end-canary" { Trial::Canary } else { Trial::Shadow };

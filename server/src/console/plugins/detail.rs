@@ -5,15 +5,16 @@ use super::super::parameters::{Address, Choice, Parameters};
 use super::super::problem::Problem;
 use super::super::{State, filters};
 use super::{address, unknown};
-use crate::database::TrialFigures;
 use crate::database::views::{
     CollectionRow, Page, PluginClientFilter, PluginClientRow, PluginDetail, PluginRow, PluginVersionRow, TopDifference,
     VersionClients,
 };
-use crate::plugins::{FARRIER, GrantStanding};
+use crate::database::{Trial, TrialFigures};
+use crate::plugins::{FARRIER, GrantStanding, has_shown};
 use askama::Template;
 use axum::extract::{Path, State as Shared};
 use axum::response::Html;
+use farrier_runtime::World;
 
 /// Updates with differences that are shown.
 const SHOWN_DIFFERENCES: usize = 6;
@@ -52,11 +53,11 @@ pub(in super::super) async fn page(
     let filter = parse(parameters)?;
     let database = state.database();
     let plugin = database.plugin(&name).await?.ok_or_else(|| unknown(&name))?;
-    let mut versions = Vec::new();
-    for row in &plugin.version_rows {
-        let figures = database.trial_figures(&name, &row.version).await?;
-        versions.push(VersionCard::of(&plugin.row, row.clone(), figures));
-    }
+    let figures = database.plugin_trial_figures(&name).await?;
+    let card = |row: &PluginVersionRow| {
+        VersionCard::of(&plugin.row, row.clone(), figures.get(&row.version).copied().unwrap_or_default())
+    };
+    let versions = plugin.version_rows.iter().map(card).collect();
     let others = state.plugins().approval(&name, None).await?.others;
     let collections = database.collection_rows().await?;
     let list = database.plugin_clients(&name, &filter).await?;
@@ -84,10 +85,12 @@ impl VersionCard {
         let is = |role: &str| row.roles.contains(&role);
         let (is_decided, counts) = (row.undecided == 0, is("current"));
         let may_be_tried = is_decided && !counts;
-        let was_seen = is("canary") || (is("shadow") && figures.compared_by > 0) || is("previous");
+        let world = if plugin.world == World::Installer.as_str() { World::Installer } else { World::Applicability };
+        let has_shown = |trial: Trial| is(trial.as_str()) && has_shown(trial, world, &figures);
+        let was_seen = has_shown(Trial::Canary) || has_shown(Trial::Shadow) || is("previous");
         Self {
             may_be_canary: may_be_tried,
-            may_be_shadow: may_be_tried && plugin.world == "applicability" && plugin.current.is_some(),
+            may_be_shadow: may_be_tried && world == World::Applicability && plugin.current.is_some(),
             may_be_promoted: may_be_tried,
             is_untried: !was_seen && plugin.current.is_some(),
             row,
@@ -121,7 +124,7 @@ impl PluginPage {
     }
 
     fn is_installer(&self) -> bool {
-        self.plugin.row.world == "installer"
+        self.plugin.row.world == World::Installer.as_str()
     }
 
     /// Whether there is a step that can be taken back.

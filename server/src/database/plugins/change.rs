@@ -107,6 +107,20 @@ impl PluginChange {
         Ok(())
     }
 
+    /// Stores a version's bytes again, should those that are stored be damaged. Says whether they were.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn repair_version(&mut self, row: i64, component: &[u8]) -> Result<bool, sqlx::Error> {
+        let repaired = sqlx::query("UPDATE plugin_versions SET component = $1 WHERE id = $2 AND component <> $3")
+            .bind(component.to_vec())
+            .bind(row)
+            .bind(component.to_vec())
+            .execute(self.connection())
+            .await?;
+        Ok(repaired.rows_affected() > 0)
+    }
+
     /// Says which version counts, which one did before, and whether an administrator wants it so.
     ///
     /// # Errors
@@ -133,7 +147,8 @@ impl PluginChange {
         Ok(())
     }
 
-    /// Has a version tried by the members of a collection, in place of what is tried in this way.
+    /// Has a version tried by the members of a collection, in place of what is tried in this way. What clients said of
+    /// a shadow stays: who has nothing new to say of the same version says nothing.
     ///
     /// # Errors
     /// When the database fails.
@@ -144,11 +159,12 @@ impl PluginChange {
         version: i64,
         collection: CollectionId,
     ) -> Result<(), sqlx::Error> {
-        self.end_trial(plugin, trial).await?;
         let now = self.now;
         sqlx::query(
             "INSERT INTO plugin_assignments (plugin_id, kind, version_id, collection_id, assigned_at) \
-             VALUES ($1, $2, $3, $4, $5)",
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (plugin_id, kind) DO UPDATE SET \
+             version_id = excluded.version_id, collection_id = excluded.collection_id, \
+             assigned_at = excluded.assigned_at",
         )
         .bind(plugin)
         .bind(trial as i64)
@@ -160,7 +176,7 @@ impl PluginChange {
         Ok(())
     }
 
-    /// Ends what is tried in this way. What clients said of a shadow goes with it.
+    /// Ends what is tried in this way. What a client said of a shadow stays until it hears of the end, and takes it back.
     ///
     /// # Errors
     /// When the database fails.
@@ -170,14 +186,6 @@ impl PluginChange {
             .bind(trial as i64)
             .execute(self.connection())
             .await?;
-        if trial == Trial::Shadow {
-            for sql in [
-                "DELETE FROM shadow_differences WHERE plugin = (SELECT name FROM plugins WHERE id = $1)",
-                "DELETE FROM shadow_results WHERE plugin = (SELECT name FROM plugins WHERE id = $1)",
-            ] {
-                sqlx::query(sql).bind(plugin).execute(self.connection()).await?;
-            }
-        }
         Ok(())
     }
 

@@ -181,7 +181,7 @@ fn trouble(detail: &PluginDetail) -> anyhow::Result<()> {
         say(format_args!("  {failed_version} failed on {clients} ({hostname}, {since}), {used}: {reason}"))
     })?;
     if !detail.unable.is_empty() {
-        say("\nCannot be run, so these clients keep another version:")?;
+        say("\nCannot be run; these clients keep another version, or say so where they can run none:")?;
     }
     detail.unable.iter().try_for_each(|row| {
         let CannotRunRow { version, reason, clients } = row;

@@ -130,6 +130,12 @@ impl Database {
                  WHERE d.plugin = ",
             );
             sql.bind(name);
+            // Not what a client said of another shadow, before it heard of this one.
+            sql.push(
+                " AND r.shadow_version = (SELECT v.version FROM plugin_assignments a JOIN plugins p \
+                 ON p.id = a.plugin_id JOIN plugin_versions v ON v.id = a.version_id WHERE p.name = ",
+            );
+            sql.bind(name).push(" AND a.kind = ").bind(Trial::Shadow as i64).push(")");
             if let Some(update) = filter.update {
                 sql.push(" AND u.update_id = ").bind(update);
             }
