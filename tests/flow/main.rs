@@ -8,5 +8,6 @@ mod enrollment;
 mod examples;
 mod killed_agent;
 mod offline;
+mod plugin_versions;
 mod tables;
 mod whole_line;
