@@ -154,10 +154,10 @@ impl Explanations {
     }
 
     /// What it says of the update, or why it says nothing.
-    fn of(&self, update: &UpdateId) -> Result<&Explained, Text> {
+    fn of(&self, update: &UpdateId) -> Result<&Explained, &str> {
         match self.unanswered.get(update) {
-            Some(reason) => Err(reason.clone()),
-            None => self.answers.get(update).ok_or_else(|| bounded(NO_ANSWER)),
+            Some(reason) => Err(reason),
+            None => self.answers.get(update).ok_or(NO_ANSWER),
         }
     }
 }
@@ -178,8 +178,8 @@ impl Explained {
     }
 
     /// What was said before, with what can be said of it now.
-    fn standing(state: ComplianceState, said: Result<&Self, Text>) -> Self {
-        Self { state, detail: said.map_or_else(|reason| reason, |explained| explained.detail.clone()) }
+    fn standing(state: ComplianceState, said: Result<&Self, &str>) -> Self {
+        Self { state, detail: said.map_or_else(bounded, |explained| explained.detail.clone()) }
     }
 
     /// Adds what it says of another rule of the same update: the greater state wins.
