@@ -208,11 +208,14 @@ fn greedy() -> Vec<u8> {
     version("hostile", "0.3.0", &[(description, &limits), (r#""limits":{}"#, r#""limitz":{}"#)])
 }
 
+/// A component, how often it is fetched, and why it cannot be run.
+type Case<'a> = (&'a dyn Fn() -> Vec<u8>, usize, &'a str);
+
 #[test]
 fn a_version_that_cannot_be_run_here_and_has_no_other_beside_it_makes_its_updates_unknown() {
     let newer = || version("hostile", "0.3.0", &[(r#""wit":"1.0.0""#, r#""wit":"9.0.0""#)]);
     let large = || [version("hostile", "0.3.0", &[]), padding()].concat();
-    let cases: [(&dyn Fn() -> Vec<u8>, usize, &str); 3] = [
+    let cases: [Case<'_>; 3] = [
         (&large, 0, "see limits.component_bytes"),
         (&greedy, 1, "asks for 1047527424 bytes of memory"),
         (&newer, 1, "it was built for farrier:policy 9.0.0"),
