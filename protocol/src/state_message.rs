@@ -29,16 +29,20 @@ pub const MAX_TAG_BYTES: usize = 32;
 /// A short text in a message.
 pub type Text = heapless::String<MAX_TEXT_BYTES>;
 
-/// As much of `text` as fits, cut at a character's boundary.
+/// What stands for the rest of a text that was cut.
+const CUT: &str = "…";
+
+/// As much of `text` as fits, cut at a character's boundary; a `…` says that it was cut.
 #[must_use]
 pub fn bounded<const N: usize>(text: &str) -> heapless::String<N> {
-    let mut end = text.len().min(N);
+    let mark = if text.len() > N && CUT.len() <= N { CUT } else { "" };
+    let mut end = text.len().min(N - mark.len());
     while !text.is_char_boundary(end) {
         end -= 1;
     }
     let mut bounded = heapless::String::new();
-    // Cannot fail: `end` is at most `N`.
-    let _ = bounded.push_str(&text[..end]);
+    // Cannot fail: both together are at most `N`.
+    let _ = bounded.push_str(&text[..end]).and_then(|()| bounded.push_str(mark));
     bounded
 }
 

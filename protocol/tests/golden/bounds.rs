@@ -312,8 +312,10 @@ fn a_batch_of_compliance_states_fits_the_limit_of_its_bytes() {
 
 #[test]
 fn a_text_is_cut_between_characters() {
-    assert_eq!(bounded::<4>("abcdef").as_str(), "abcd");
-    assert_eq!(bounded::<4>("abcü").as_str(), "abc");
+    assert_eq!(bounded::<4>("abcdef").as_str(), "a…");
+    assert_eq!(bounded::<4>("aübc").as_str(), "a…");
+    assert_eq!(bounded::<4>("üab").as_str(), "üab");
+    assert_eq!(bounded::<2>("abc").as_str(), "ab");
     assert_eq!(bounded::<4>("ab").as_str(), "ab");
     assert_eq!(bounded::<1>("ü").as_str(), "");
 }

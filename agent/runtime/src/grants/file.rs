@@ -170,6 +170,8 @@ mod tests {
         assert!(remedy(none, all, all).contains("plugin.toml"));
         assert!(remedy(all, none, all).contains("the site did not approve it"));
         assert!(remedy(all, all, none).contains("agent.toml"));
+        // What it asks for is what has a reason: one line, not a line for each file that it looks at.
+        assert!(remedy(&["/b", "/*"], all, none).contains("add \"/*\" to `read`"));
     }
 
     #[test]

@@ -121,7 +121,8 @@ pub struct Denial {
 struct Three<T> {
     access: Access,
     plugin: String,
-    asked: T,
+    /// Line by line: the one that asks for something is the one to approve and to allow.
+    asked: Vec<(String, T)>,
     approved: T,
     allowed: T,
     /// What was denied and is in the log already.
@@ -148,7 +149,9 @@ impl<T> Three<T> {
         Ok(Self {
             access,
             plugin: plugin.to_owned(),
-            asked: read("its manifest asks for", &mut asked.cloned())?,
+            asked: asked
+                .map(|line| Ok((line.clone(), read("its manifest asks for", &mut std::iter::once(line.clone()))?)))
+                .collect::<Result<_, _>>()?,
             approved: read("the site approves", &mut approved.into_iter().map(|line| line.as_ref().to_owned()))?,
             allowed: read(
                 "the agent's configuration allows",
@@ -158,17 +161,21 @@ impl<T> Three<T> {
         })
     }
 
-    /// Whether all three cover it; the first that does not is named. `line` is what would cover it.
+    /// Whether all three cover it; the first that does not is named. `line` is what would cover it, and nothing else.
     fn check_by(&self, what: &str, line: &str, covers: impl Fn(&T) -> bool) -> Result<(), Denial> {
         let (plugin, list, things) = (&self.plugin, self.access.list(), self.access.things());
-        let remedy = if !covers(&self.asked) {
-            format!("plugin `{plugin}` does not ask for it: add {} to `{list}` in its plugin.toml", quoted(line))
-        } else if !covers(&self.approved) {
-            format!("the site did not approve it: approve \"{line}\" among the {things} plugin `{plugin}` may {list}")
-        } else if !covers(&self.allowed) {
-            format!("this client does not allow it: add {} to `{list}` under [plugins] in agent.toml", quoted(line))
-        } else {
-            return Ok(());
+        let asks = self.asked.iter().find(|(_, asked)| covers(asked)).map(|(line, _)| line);
+        let remedy = match asks {
+            None => {
+                format!("plugin `{plugin}` does not ask for it: add {} to `{list}` in its plugin.toml", quoted(line))
+            }
+            Some(line) if !covers(&self.approved) => format!(
+                "the site did not approve it: approve \"{line}\" among the {things} plugin `{plugin}` may {list}"
+            ),
+            Some(line) if !covers(&self.allowed) => {
+                format!("this client does not allow it: add {} to `{list}` under [plugins] in agent.toml", quoted(line))
+            }
+            Some(_) => return Ok(()),
         };
         Err(Denial { what: printable(what, MAX_DENIAL_BYTES), remedy: printable(&remedy, MAX_DENIAL_BYTES) })
     }

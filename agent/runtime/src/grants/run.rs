@@ -10,14 +10,7 @@ const MAX_SHOWN_BYTES: usize = 256;
 /// The programs a plugin may run: asked by its manifest ∩ approved by the site ∩ allowed by the client's own config. A
 /// command has to match a [`RunGrant`] in each of the three lists.
 #[derive(Debug, Clone)]
-pub struct RunGrants(Three<Vec<Line>>);
-
-/// A grant, and the line that it was read from.
-#[derive(Debug, Clone)]
-struct Line {
-    text: String,
-    grant: RunGrant,
-}
+pub struct RunGrants(Three<Vec<RunGrant>>);
 
 impl RunGrants {
     /// What `manifest` asks for, limited to what the site approved and to what this client allows.
@@ -33,26 +26,22 @@ impl RunGrants {
         Three::new(Access::Run, &manifest.name, asked, approved, allowed, parse).map(Self)
     }
 
-    /// Whether some use of this program is covered, and logs each denial once, with the first line that the plugin asks
-    /// for.
+    /// Whether some use of this program is covered; logs each denial once.
     pub(crate) fn check_program(&self, program: &str) -> Result<(), Denial> {
         let what = printable(program, MAX_SHOWN_BYTES);
-        let asked = self.0.asked.iter().find(|line| line.grant.program() == program);
-        let line = asked.map_or(what.as_str(), |line| line.text.as_str());
-        self.0.check_logged_by(&what, line, |lines| lines.iter().any(|line| line.grant.program() == program))
+        self.0.check_logged(&what, |grants| grants.iter().any(|grant| grant.program() == program))
     }
 
-    /// Whether this command is covered, and logs each denial once.
+    /// Whether this command is covered; logs each denial once.
     pub(crate) fn check_logged(&self, call: &Call<'_>) -> Result<(), Denial> {
         let line = printable(&call.to_string(), MAX_SHOWN_BYTES);
-        self.0.check_logged(&line, |lines| lines.iter().any(|line| line.grant.covers(call)))
+        self.0.check_logged(&line, |grants| grants.iter().any(|grant| grant.covers(call)))
     }
 }
 
-fn parse(lines: &mut dyn Iterator<Item = String>) -> Result<Vec<Line>, String> {
-    let grant = |text: String| match RunGrant::parse(&text) {
-        Ok(grant) => Ok(Line { text, grant }),
-        Err(error) => Err(format!("`{}` is no grant: {error}", text.escape_default())),
+fn parse(lines: &mut dyn Iterator<Item = String>) -> Result<Vec<RunGrant>, String> {
+    let grant = |line: String| {
+        RunGrant::parse(&line).map_err(|error| format!("`{}` is no grant: {error}", line.escape_default()))
     };
     lines.map(grant).collect()
 }

@@ -309,7 +309,7 @@ fn a_grant_that_one_of_three_withholds_is_withheld() {
     assert!(stage.select(&mut installation).is_ok());
     let error = stage.install(&mut installation).unwrap_err();
     assert!(matches!(error, InstallError::Denied { call: InstallCall::Install, .. }), "{error}");
-    assert!(error.to_string().contains("add \"/opt/**\" to `write` under [plugins] in agent.toml"), "{error}");
+    assert!(error.to_string().contains("add \"/opt/hostile\" to `write` under [plugins] in agent.toml"), "{error}");
     assert_eq!(std::fs::read_dir(stage.path("/opt/hostile")).unwrap().count(), 0);
 }
 
