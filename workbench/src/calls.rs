@@ -2,15 +2,17 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use farrier_runtime::{HostCall, Observer};
+use farrier_runtime::{HostCall, Limits, Observer};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-/// Bytes of files that are kept, at most.
-const MAX_KEPT_BYTES: usize = 64 << 20;
-/// Bytes of an answer that are shown, at most.
-const MAX_SHOWN_BYTES: usize = 120;
+/// Calls that are kept, at most.
+pub(crate) const MAX_KEPT_CALLS: usize = 10_000;
+/// Bytes of questions and answers that are kept, at most.
+pub(crate) const MAX_KEPT_BYTES: usize = 64 << 20;
+/// Characters of an answer that are shown, at most.
+const MAX_SHOWN_CHARACTERS: usize = 120;
 
 /// A call and its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,6 +187,30 @@ impl Call {
         })
     }
 
+    /// Bytes that it takes to keep it, about.
+    fn kept_bytes(&self) -> usize {
+        fn of<T>(answer: &Answer<T>, ok: impl FnOnce(&T) -> usize) -> usize {
+            match answer {
+                Answer::Ok(answer) => ok(answer),
+                Answer::Error(error) => error.len(),
+            }
+        }
+        let text = String::len;
+        let content = match self {
+            Self::Open { path, answer } => path.len() + of(answer, |_| 0),
+            Self::Read { path, answer, .. } => path.len() + of(answer, |Bytes(bytes)| bytes.len()),
+            Self::List { path, answer } => {
+                path.len() + of(answer, |names| names.iter().map(|name| size_of::<String>() + name.len()).sum())
+            }
+            Self::Stat { path, answer } => path.len() + of(answer, |status| status.kind.len()),
+            Self::Digest { path, answer } => path.len() + of(answer, text),
+            Self::Os { facts } => facts.iter().map(|(name, value)| name.len() + value.len()).sum(),
+            Self::Query { name, argument, answer } => name.len() + argument.len() + of(answer, text),
+            Self::Log { message, .. } => message.len(),
+        };
+        size_of::<Self>() + content
+    }
+
     /// What was asked, without the answer; `None`, if nothing was.
     #[must_use]
     pub fn question(&self) -> Option<String> {
@@ -215,13 +241,13 @@ impl Call {
             Self::Os { facts } => Vec::from_iter(facts.iter().map(|(name, value)| format!("{name}={value}"))).join(" "),
             Self::Log { level, message } => format!("{level}: {message}"),
         };
-        shortened(&text)
+        shortened(&text, MAX_SHOWN_CHARACTERS)
     }
 }
 
-/// The beginning of a text, if it is long.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MAX_SHOWN_BYTES) {
+/// The beginning of a text, if it has more characters.
+pub(crate) fn shortened(text: &str, max_characters: usize) -> String {
+    match text.char_indices().nth(max_characters) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
@@ -267,36 +293,68 @@ pub fn facts(calls: &[Call]) -> Vec<Fact> {
     facts
 }
 
-/// Keeps every call.
+/// Keeps the calls: as many as fit, and as many lines as an agent logs. The rest is counted.
 #[derive(Default)]
-pub(crate) struct Recorder(Mutex<Recorded>);
+pub(crate) struct Recorder(Mutex<Kept>);
 
+/// What a plugin asked and said, as far as it was kept.
 #[derive(Default)]
-struct Recorded {
-    calls: Vec<Call>,
-    bytes: usize,
-    is_cut_off: bool,
+pub(crate) struct Kept {
+    /// The calls, in their order.
+    pub(crate) calls: Vec<Call>,
+    /// What was not kept.
+    pub(crate) more: More,
+    /// Bytes of the calls that are no lines.
+    pub(crate) bytes: usize,
+    /// How many of the calls are lines.
+    pub(crate) lines: u32,
+}
+
+/// How much more there was than is kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct More {
+    /// Calls.
+    pub calls: u64,
+    /// Lines of the log.
+    pub lines: u64,
 }
 
 impl Recorder {
-    /// The calls until now, and whether there were more than can be kept.
-    pub(crate) fn take(&self) -> (Vec<Call>, bool) {
-        let mut recorded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = std::mem::take(&mut *recorded);
-        (taken.calls, taken.is_cut_off)
+    /// The calls until now.
+    pub(crate) fn take(&self) -> Kept {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Kept {
+    fn line(&mut self, level: &str, message: &str, limits: &Limits) {
+        if self.lines == limits.log_lines {
+            self.more.lines += 1;
+            return;
+        }
+        self.lines += 1;
+        let message = message[..message.floor_char_boundary(limits.log_line_bytes)].to_owned();
+        self.calls.push(Call::Log { level: level.to_owned(), message });
+    }
+
+    fn call(&mut self, call: &HostCall<'_>) {
+        // After the first that is left out all are: what is kept has no gap. And a flood costs nothing.
+        let is_full = self.more.calls > 0 || self.calls.len() - self.lines as usize == MAX_KEPT_CALLS;
+        let Some(call) = (!is_full).then(|| Call::of(call)).flatten() else {
+            self.more.calls += u64::from(is_full);
+            return;
+        };
+        self.bytes += call.kept_bytes();
+        if self.bytes > MAX_KEPT_BYTES { self.more.calls += 1 } else { self.calls.push(call) }
     }
 }
 
 impl Observer for Recorder {
     fn observe(&self, call: &HostCall<'_>) {
-        let mut recorded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let HostCall::Read { bytes, .. } = call {
-            recorded.bytes += bytes.len();
-        }
-        if recorded.bytes > MAX_KEPT_BYTES {
-            recorded.is_cut_off = true;
-        } else {
-            recorded.calls.extend(Call::of(call));
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match *call {
+            HostCall::Log { level, message } => kept.line(level, message, &Limits::default()),
+            _ => kept.call(call),
         }
     }
 }
@@ -338,10 +396,28 @@ mod tests {
     fn what_is_kept_has_a_limit() {
         let recorder = Recorder::default();
         let bytes = vec![0; MAX_KEPT_BYTES / 2 + 1];
-        for _ in 0..2 {
-            recorder.observe(&HostCall::Read { path: "/a", offset: 0, bytes: &bytes });
+        for bytes in [&bytes[..], &bytes, b"more"] {
+            recorder.observe(&HostCall::Read { path: "/a", offset: 0, bytes });
         }
-        let (calls, is_cut_off) = recorder.take();
-        assert_eq!((calls.len(), is_cut_off), (1, true));
+        let kept = recorder.take();
+        assert_eq!((kept.calls.len(), kept.more), (1, More { calls: 2, lines: 0 }));
+    }
+
+    #[test]
+    fn a_flood_is_counted_and_not_kept() {
+        let recorder = Recorder::default();
+        let limits = Limits::default();
+        let message = "ä".repeat(limits.log_line_bytes);
+        for _ in 0..limits.log_lines + 5 {
+            recorder.observe(&HostCall::Log { level: "info", message: &message });
+        }
+        for _ in 0..MAX_KEPT_CALLS + 3 {
+            recorder.observe(&HostCall::Stat { path: "/a", result: Err("not-found: /a") });
+        }
+        let kept = recorder.take();
+        assert_eq!(kept.calls.len(), limits.log_lines as usize + MAX_KEPT_CALLS);
+        assert_eq!(kept.more, More { calls: 3, lines: 5 });
+        let long = |call: &Call| matches!(call, Call::Log { message, .. } if message.len() > limits.log_line_bytes);
+        assert!(!kept.calls.iter().any(long));
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::sign::Signature;
 use crate::{Language, languages};
-use anyhow::{Context as _, Result, ensure};
-use farrier_runtime::{Manifest, World};
+use anyhow::{Context as _, Error, Result, ensure};
+use farrier_runtime::{Manifest, WIT_VERSION, World};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -76,6 +76,8 @@ impl Project {
             }
             language => languages::build(language, &self.folder)?,
         };
+        let can_be_used = || Manifest::read(&bytes)?.check_runs_on(WIT_VERSION).map_err(Error::msg);
+        can_be_used().with_context(|| format!("{} cannot be used", self.folder.join("plugin.toml").display()))?;
         let path = self.component();
         crate::vendor::write(&path, &bytes)?;
         remove_stale_signature(&path, &bytes)?;

@@ -4,7 +4,7 @@
 //! answers: files with the bytes that were read, folders with the names that were listed. A plugin that was changed
 //! meanwhile may ask for something that was not recorded; that is named.
 
-use crate::calls::{Answer, Bytes, Call, Status};
+use crate::calls::{Answer, Bytes, Call, Kept, MAX_KEPT_BYTES, MAX_KEPT_CALLS, Status};
 use crate::encode::SiteRules;
 use crate::project::Built;
 use crate::run::{Answers, Report, applicability, ask, report};
@@ -66,29 +66,45 @@ pub struct Recorded {
 /// Runs a plugin on a real root and keeps everything.
 ///
 /// # Errors
-/// As [`run`](crate::run::run).
+/// As [`run`](crate::run::run), and when the plugin looked at more than is kept: it could not be replayed.
 pub fn record(component: &Built, root: &Path, rules: &[Value], site: &dyn SiteRules) -> Result<(Recording, Report)> {
     let plugin = applicability(component)?;
-    let (answers, calls) = ask(&plugin, Endpoint::open(root)?, rules, site)?;
+    let (answers, kept) = ask(&plugin, Endpoint::open(root)?, rules, site)?;
+    check_whole(&kept)?;
     let manifest = plugin.manifest();
     let recorded = Recorded {
         name: manifest.name.clone(),
         version: manifest.version.clone(),
         sha256: Digest::of(&component.bytes).to_string(),
     };
-    let whole = whole_files(root, &calls);
-    let shown = report(manifest, answers.clone(), &calls);
-    Ok((Recording { format: FORMAT, plugin: recorded, answers, calls, whole }, shown))
+    let whole = whole_files(root, &kept.calls);
+    let shown = report(manifest, answers.clone(), &kept);
+    Ok((Recording { format: FORMAT, plugin: recorded, answers, calls: kept.calls, whole }, shown))
 }
 
-/// The files whose digest was asked for: no other content has it.
+/// Lines of the log that were left out do not matter: no replay needs them.
+fn check_whole(kept: &Kept) -> Result<()> {
+    ensure!(
+        kept.more.calls == 0,
+        "the plugin looked at more than a recording keeps ({MAX_KEPT_CALLS} calls, {} MiB): record fewer rules",
+        MAX_KEPT_BYTES >> 20
+    );
+    Ok(())
+}
+
+/// The files whose digest was asked for, as many as fit: no other content has it.
 fn whole_files(root: &Path, calls: &[Call]) -> BTreeMap<String, Bytes> {
-    let whole = |call: &Call| {
-        let Call::Digest { path, answer: Answer::Ok(digest) } = call else { return None };
-        let bytes = read_below(root, path)?;
-        (Digest::of(&bytes).to_string() == *digest).then(|| (path.clone(), Bytes(bytes)))
-    };
-    calls.iter().filter_map(whole).collect()
+    let mut whole = BTreeMap::new();
+    let mut bytes_left = MAX_KEPT_BYTES;
+    for call in calls {
+        let Call::Digest { path, answer: Answer::Ok(digest) } = call else { continue };
+        let Some(bytes) = read_below(root, path).filter(|_| !whole.contains_key(path)) else { continue };
+        if bytes.len() <= bytes_left && Digest::of(&bytes).to_string() == *digest {
+            bytes_left -= bytes.len();
+            whole.insert(path.clone(), Bytes(bytes));
+        }
+    }
+    whole
 }
 
 /// A file below the root that is not large, wherever its links lead, as long as that is below the root.
@@ -160,11 +176,14 @@ impl Recording {
         read().with_context(|| format!("{} is no recording of `farrier plugin record`", path.display()))
     }
 
-    /// Writes it. It holds what was read of the endpoint, so only its owner reads it.
+    /// Writes it. It holds what was read of the endpoint, so only its owner reads it. Another recording is replaced.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written, or another kind of file has this name.
     pub fn write(&self, path: &Path) -> Result<()> {
+        if path.exists() {
+            Self::read(path).context("it is not overwritten: choose another name")?;
+        }
         let text = serde_json::to_string_pretty(self)?;
         let write = || {
             fs::write(path, text + "\n")?;
@@ -187,10 +206,10 @@ impl Recording {
             endpoint = endpoint.with_os(facts.clone());
         }
         let rules: Vec<Value> = self.answers.rules.iter().map(|answer| answer.rule.clone()).collect();
-        let (answers, calls) = ask(&plugin, endpoint, &rules, site)?;
+        let (answers, kept) = ask(&plugin, endpoint, &rules, site)?;
         let differences = differences(&self.answers, &answers);
-        let report = report(plugin.manifest(), answers, &calls);
-        Ok(Replay { report, differences, unknown: self.unknown(&calls) })
+        let report = report(plugin.manifest(), answers, &kept);
+        Ok(Replay { report, differences, unknown: self.unknown(&kept.calls) })
     }
 
     fn queries(&self) -> Vec<(String, String, String)> {
@@ -264,7 +283,8 @@ fn differences(then: &Answers, now: &Answers) -> Vec<Difference> {
     compare("open", open(then), open(now));
     for (then, now) in then.rules.iter().zip(&now.rules) {
         let said = |answer: &crate::run::RuleAnswer| {
-            let reasons = answer.findings.iter().cloned().chain(answer.error.clone());
+            let explain_error = answer.explain_error.iter().map(|error| format!("explain failed: {error}"));
+            let reasons = answer.findings.iter().cloned().chain(answer.error.clone()).chain(explain_error);
             [vec![answer.state.clone()], reasons.collect()].concat().join("\n            ")
         };
         compare(&format!("rule {}", then.rule), said(then), said(now));
@@ -434,6 +454,7 @@ fn write_pieces(place: &Path, known: &Known<'_>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calls::More;
 
     fn recording(calls: Vec<Call>) -> Recording {
         let plugin = Recorded { name: "test".into(), version: "1.0.0".into(), sha256: String::new() };
@@ -522,6 +543,14 @@ mod tests {
         Recording { format: 2, ..written }.write(&path).unwrap();
         let error = format!("{:#}", Recording::read(&path).unwrap_err());
         assert!(error.contains("is no recording") && error.contains("its format is 2"), "{error}");
+    }
+
+    #[test]
+    fn what_was_cut_is_no_recording() {
+        let kept = |calls, lines| Kept { more: More { calls, lines }, ..Kept::default() };
+        check_whole(&kept(0, 7)).unwrap();
+        let error = check_whole(&kept(1, 0)).unwrap_err().to_string();
+        assert!(error.contains("the plugin looked at more than a recording keeps (10000 calls, 64 MiB)"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `farrier plugin run`: an applicability plugin looks at a real root, and everything it looks at is shown.
 
-use crate::calls::{Call, Fact, Recorder, facts};
+use crate::calls::{Call, Fact, Kept, More, Recorder, facts, shortened};
 use crate::encode::{SiteRules, chunk, encode, json_of};
 use crate::host::{self, Engine, Loaded, Loader, quietly};
 use crate::project::{Built, world_of};
@@ -14,6 +14,9 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Characters of a rule that an error shows, at most.
+const MAX_SHOWN_RULE_CHARACTERS: usize = 200;
 
 /// What a plugin said of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +47,9 @@ pub struct RuleAnswer {
     /// Why it could not be told, if it could not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Why it could not be explained, if it could be told and not be explained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explain_error: Option<String>,
 }
 
 /// A plugin and what it said.
@@ -54,10 +60,12 @@ pub struct Report {
     /// What it said.
     #[serde(flatten)]
     pub answers: Answers,
-    /// Everything it looked at.
+    /// What it looked at.
     pub facts: Vec<Fact>,
     /// What it logged.
     pub log: Vec<String>,
+    /// How many more calls and lines there were than are shown.
+    pub more: More,
 }
 
 impl fmt::Display for Answers {
@@ -72,10 +80,11 @@ impl fmt::Display for Answers {
         if let Some(error) = &self.open_error {
             write!(f, "\nopen    error: {error}")?;
         }
-        for RuleAnswer { rule, state, findings, error } in &self.rules {
+        for RuleAnswer { rule, state, findings, error, explain_error } in &self.rules {
             write!(f, "\nrule    {rule}\n        {state}")?;
             findings.iter().try_for_each(|finding| write!(f, "\n          {finding}"))?;
             error.as_ref().map_or(Ok(()), |error| write!(f, "\n          error: {error}"))?;
+            explain_error.as_ref().map_or(Ok(()), |error| write!(f, "\n          explain failed: {error}"))?;
         }
         Ok(())
     }
@@ -88,7 +97,13 @@ impl fmt::Display for Report {
             write!(f, "   none")?;
         }
         self.facts.iter().try_for_each(|fact| write!(f, "\n  {fact}"))?;
-        self.log.iter().try_for_each(|line| write!(f, "\nlog     {line}"))
+        let more = |f: &mut fmt::Formatter<'_>, start, count, what| match count {
+            0 => Ok(()),
+            count => write!(f, "\n{start}… and {count} more {what}"),
+        };
+        more(f, "  ", self.more.calls, "calls")?;
+        self.log.iter().try_for_each(|line| write!(f, "\nlog     {line}"))?;
+        more(f, "log     ", self.more.lines, "lines")
     }
 }
 
@@ -99,17 +114,18 @@ impl fmt::Display for Report {
 pub fn run(component: &Built, root: &Path, rules: &[Value], site: &dyn SiteRules) -> Result<Report> {
     let plugin = applicability(component)?;
     let endpoint = Endpoint::open(root)?;
-    let (answers, calls) = ask(&plugin, endpoint, rules, site)?;
-    Ok(report(plugin.manifest(), answers, &calls))
+    let (answers, kept) = ask(&plugin, endpoint, rules, site)?;
+    Ok(report(plugin.manifest(), answers, &kept))
 }
 
-pub(crate) fn report(manifest: &Manifest, answers: Answers, calls: &[Call]) -> Report {
+pub(crate) fn report(manifest: &Manifest, answers: Answers, kept: &Kept) -> Report {
     let said = |call: &Call| matches!(call, Call::Log { .. }).then(|| call.answer());
     Report {
         plugin: format!("{} {}", manifest.name, manifest.version),
         answers,
-        facts: facts(calls),
-        log: calls.iter().filter_map(said).collect(),
+        facts: facts(&kept.calls),
+        log: kept.calls.iter().filter_map(said).collect(),
+        more: kept.more,
     }
 }
 
@@ -131,14 +147,15 @@ pub(crate) fn is_an_installer(component: &Built) -> String {
     )
 }
 
-/// Puts all questions to a plugin, and keeps every host call.
+/// Puts all questions to a plugin, and keeps the host calls.
 pub(crate) fn ask(
     plugin: &Plugin,
     endpoint: Endpoint,
     rules: &[Value],
     site: &dyn SiteRules,
-) -> Result<(Answers, Vec<Call>)> {
-    let encoded = |rule| encode(plugin.manifest(), rule, site).with_context(|| format!("the rule {rule}"));
+) -> Result<(Answers, Kept)> {
+    let shown = |rule: &Value| shortened(&rule.to_string(), MAX_SHOWN_RULE_CHARACTERS);
+    let encoded = |rule| encode(plugin.manifest(), rule, site).with_context(|| format!("the rule {}", shown(rule)));
     let encoded = rules.iter().map(encoded).collect::<Result<Vec<_>>>()?;
     let recorder = Arc::new(Recorder::default());
     let observer: Arc<dyn farrier_runtime::Observer> = Arc::<Recorder>::clone(&recorder);
@@ -154,9 +171,7 @@ pub(crate) fn ask(
         Ok::<_, anyhow::Error>(Answers { scopes, scopes_error, open_error, rules: rules.collect::<Result<_>>()? })
     })?;
     drop(scan);
-    let (calls, is_cut_off) = recorder.take();
-    ensure!(!is_cut_off, "the plugin read more than can be kept: 64 MiB");
-    Ok((answers, calls))
+    Ok((answers, recorder.take()))
 }
 
 fn answer(scan: &mut Scan, rule: &Value, bytes: &[u8]) -> Result<RuleAnswer> {
@@ -165,9 +180,14 @@ fn answer(scan: &mut Scan, rule: &Value, bytes: &[u8]) -> Result<RuleAnswer> {
     let shown = |finding: &farrier_runtime::Finding| format!("{}: {}", finding.subject, finding.detail);
     let findings = explained.as_ref().map(|findings| findings.iter().map(shown).collect()).unwrap_or_default();
     let name = state.as_ref().ok().and_then(|states| states.first().copied()).map_or("Unknown", state_name);
-    let unknown = name == state_name(ComplianceState::Unknown);
-    let error = state.err().or_else(|| explained.err().filter(|_| unknown)).map(|error| error.to_string());
-    Ok(RuleAnswer { rule: rule.clone(), state: name.to_owned(), findings, error })
+    // What a plugin says of a rule it cannot understand, it says when it is asked to explain.
+    let (error, explain_error) = match (state, explained.err()) {
+        (Err(error), _) => (Some(error), None),
+        (Ok(_), error) if name == state_name(ComplianceState::Unknown) => (error, None),
+        (Ok(_), error) => (None, error),
+    };
+    let [error, explain_error] = [error, explain_error].map(|error| error.map(|error| error.to_string()));
+    Ok(RuleAnswer { rule: rule.clone(), state: name.to_owned(), findings, error, explain_error })
 }
 
 /// The rules that are given on a command line: as arguments, in a file, in a policy file.
@@ -291,17 +311,29 @@ mod tests {
         assert!(error.contains("has no `rule` below [applicability]"), "{error}");
     }
 
+    fn answers(state: &str, error: Option<&str>, explain_error: Option<&str>) -> Answers {
+        let [error, explain_error] = [error, explain_error].map(|error| error.map(str::to_owned));
+        let rule =
+            RuleAnswer { rule: json!({ "a": 1 }), state: state.to_owned(), findings: vec![], error, explain_error };
+        Answers { scopes: vec!["a/any".to_owned()], scopes_error: None, open_error: None, rules: vec![rule] }
+    }
+
     #[test]
     fn answers_read_like_a_report() {
-        let rule = RuleAnswer {
-            rule: json!({ "a": 1 }),
-            state: "Unknown".to_owned(),
-            findings: vec![],
-            error: Some("evaluate: it panicked".to_owned()),
-        };
-        let answers =
-            Answers { scopes: vec!["a/any".to_owned()], scopes_error: None, open_error: None, rules: vec![rule] };
-        let text = answers.to_string();
+        let text = answers("Unknown", Some("evaluate: it panicked"), None).to_string();
         assert_eq!(text, "scopes  a/any\nrule    {\"a\":1}\n        Unknown\n          error: evaluate: it panicked");
+        let text = answers("Required", None, Some("it panicked")).to_string();
+        assert!(text.ends_with("\n        Required\n          explain failed: it panicked"), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_shown_is_counted() {
+        let line = Call::Log { level: "info".to_owned(), message: "hm".to_owned() };
+        let kept = Kept { calls: vec![line], more: More { calls: 3, lines: 44 }, ..Kept::default() };
+        let text = report(&manifest("json"), answers("Unknown", None, None), &kept).to_string();
+        assert!(
+            text.ends_with("facts   none\n  … and 3 more calls\nlog     info: hm\nlog     … and 44 more lines"),
+            "{text}"
+        );
     }
 }

@@ -112,6 +112,8 @@ const OF_INSTALLERS: [&str; 13] = [
     "restart",
     "after",
 ];
+/// The fields of a case that are none of a call.
+const OF_CASES: [&str; 6] = ["name", "files", "os", "queries", "grants", "then"];
 /// What some function of an installer answers.
 const ANSWERS: [&str; 5] = ["selects", "selects_previous", "plan", "notes", "restart"];
 
@@ -245,12 +247,17 @@ impl Table {
         ensure!(!written.case.is_empty(), "there is no [[case]]");
         let plugin = written.plugin.as_ref().map(|plugin| folder.join(plugin));
         let defaults = files(&written.files, folder).context("in `files`")?;
-        let case = |(number, case): (usize, written::Case)| {
-            let called = case.name.clone().unwrap_or_else(|| format!("case {number}"));
-            let case = Case::of(case, called.clone(), &defaults, written.grants.as_ref(), folder);
-            case.with_context(|| format!("case «{called}»"))
+        let case = |(number, case): (usize, toml::Table)| {
+            let name = case.get("name").and_then(toml::Value::as_str);
+            let called = name.map_or_else(|| format!("case {number}"), str::to_owned);
+            let read = |case| Case::of(written::Case::of(case)?, &called, &defaults, written.grants.as_ref(), folder);
+            read(case).with_context(|| format!("case «{called}»"))
         };
-        let cases = (1..).zip(written.case).map(case).collect::<Result<_>>()?;
+        let cases: Vec<Case> = (1..).zip(written.case).map(case).collect::<Result<_>>()?;
+        for (at, case) in cases.iter().enumerate() {
+            let same = cases.iter().take(at).any(|earlier| earlier.name == case.name);
+            ensure!(!same, "two cases have the name «{}»: a result would not say which it is of", case.name);
+        }
         Ok(Self { plugin, cases })
     }
 }
@@ -258,21 +265,23 @@ impl Table {
 impl Case {
     fn of(
         written: written::Case,
-        name: String,
+        called: &str,
         defaults: &BTreeMap<String, FileValue>,
         grants: Option<&AllowedGrants>,
         folder: &Path,
     ) -> Result<Self> {
+        let written::Case { of_case: written, step } = written;
         let mut all = defaults.clone();
         all.extend(files(&written.files, folder).context("in `files`")?);
         // What a later step does not say again is as in the first: the update is the same one.
-        let first = Step::of(written.step, None, folder)?;
+        let first = Step::of(step, None, folder)?;
         let mut steps = vec![first];
         for (number, step) in (2..).zip(written.then) {
-            let step = Step::of(step, steps.first(), folder).with_context(|| format!("step {number}"))?;
-            steps.push(step);
+            let step = written::step(step, &[]).and_then(|step| Step::of(step, steps.first(), folder));
+            steps.push(step.with_context(|| format!("step {number}"))?);
         }
         let grants = written.grants.or_else(|| grants.cloned());
+        let name = written.name.unwrap_or_else(|| called.to_owned());
         Ok(Self { name, files: all, os: written.os, queries: queries(&written.queries)?, grants, steps })
     }
 
@@ -471,7 +480,10 @@ fn parse_mode(text: &str) -> Result<u32> {
 
 /// The tables as they are written.
 mod written {
-    use super::{AllowedGrants, BTreeMap, Deserialize, InstallerCall, ProgramAnswer, StepOptions};
+    use super::{
+        AllowedGrants, BTreeMap, Deserialize, InstallerCall, OF_APPLICABILITY, OF_CASES, OF_INSTALLERS, ProgramAnswer,
+        Result, StepOptions, ensure,
+    };
 
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -480,13 +492,41 @@ mod written {
         pub(super) grants: Option<AllowedGrants>,
         #[serde(default)]
         pub(super) files: BTreeMap<String, toml::Value>,
+        /// Each is read for itself, so that what is wrong is told with its name.
         #[serde(default)]
-        pub(super) case: Vec<Case>,
+        pub(super) case: Vec<toml::Table>,
+    }
+
+    /// What a case has of its own, and its first call.
+    pub(super) struct Case {
+        pub(super) of_case: CaseFields,
+        pub(super) step: Step,
+    }
+
+    impl Case {
+        pub(super) fn of(table: toml::Table) -> Result<Self> {
+            let (of_case, of_step) = table.into_iter().partition(|(field, _)| OF_CASES.contains(&field.as_str()));
+            let step = step(of_step, &OF_CASES)?;
+            Ok(Self { of_case: toml::Table::try_into(of_case)?, step })
+        }
+    }
+
+    /// A call; `besides` are the fields that stand beside its own.
+    pub(super) fn step(table: toml::Table, besides: &[&str]) -> Result<Step> {
+        let known = [besides, &OF_APPLICABILITY, &OF_INSTALLERS, &["error"]].concat();
+        for field in table.keys() {
+            ensure!(
+                known.contains(&field.as_str()),
+                "unknown field `{field}`, expected one of `{}`",
+                known.join("`, `")
+            );
+        }
+        Ok(table.try_into()?)
     }
 
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
-    pub(super) struct Case {
+    pub(super) struct CaseFields {
         pub(super) name: Option<String>,
         #[serde(default)]
         pub(super) files: BTreeMap<String, toml::Value>,
@@ -496,9 +536,7 @@ mod written {
         pub(super) queries: BTreeMap<String, BTreeMap<String, toml::Value>>,
         pub(super) grants: Option<AllowedGrants>,
         #[serde(default)]
-        pub(super) then: Vec<Step>,
-        #[serde(flatten)]
-        pub(super) step: Step,
+        pub(super) then: Vec<toml::Table>,
     }
 
     #[derive(Deserialize)]

@@ -9,7 +9,7 @@ use farrier_workbench::bench::bench_tables;
 use farrier_workbench::inspect::inspect;
 use farrier_workbench::new::{Kind, new};
 use farrier_workbench::record::{Recording, record};
-use farrier_workbench::run::{rules, run};
+use farrier_workbench::run::{RuleAnswer, rules, run};
 use farrier_workbench::sign::{PublisherKey, Signature};
 use farrier_workbench::test::{CaseResult, Tester};
 use farrier_workbench::{Built, Language, NoSite, Project, component_at};
@@ -210,4 +210,53 @@ fn a_new_plugin_in_another_language_builds_and_passes_its_tests() {
             Err(error) => panic!("{language}: {error:#}"),
         }
     }
+}
+
+/// A plugin whose texts are none and whose answers are no states.
+const CARELESS: &str = r#"
+#include "farrier.h"
+#include <string.h>
+const char *const plugin_scopes[] = {"careless-c/any", NULL};
+bool plugin_open(void) { return true; }
+farrier_state plugin_evaluate(const char *rule, size_t length) {
+  (void)length;
+  if (!strcmp(rule, "99")) return (farrier_state)99;
+  if (!strcmp(rule, "-1")) return (farrier_state)-1;
+  if (!strcmp(rule, "path")) return farrier_look("/opt/\xff") == FARRIER_UNREADABLE ? FARRIER_UNKNOWN : FARRIER_REQUIRED;
+  if (!strcmp(rule, "chatter")) for (int i = 0; i < 100; i++) farrier_log("h\xc3\x84m \xff\xc3");
+  return FARRIER_REQUIRED;
+}
+void plugin_explain(const char *rule, size_t length, farrier_finding *finding) {
+  (void)length;
+  if (!strcmp(rule, "trap")) __builtin_trap();
+  memset(finding->subject, 'a', sizeof finding->subject);
+  strcpy(finding->detail, "\xed\xa0\x80 \xc0\xaf \xf0\x9f\x98\x80 \xf0\x9f");
+}
+"#;
+
+#[test]
+fn what_a_careless_plugin_in_c_says_is_text_and_a_state() {
+    let (_, project) = project_in(Language::C, "careless-c", World::Applicability);
+    fs::write(project.folder().join("plugin.c"), CARELESS).unwrap();
+    let built = match project.build() {
+        Err(error) if format!("{error:#}").contains("getting ") => return eprintln!("SKIPPED: {error:#}"),
+        built => built.unwrap(),
+    };
+    let root = tempfile::tempdir().unwrap();
+    let rules = ["99", "-1", "path", "chatter", "trap"].map(|rule| json!(rule));
+    let report = run(&built, root.path(), &rules, &NoSite).unwrap();
+    let [large, negative, path, chatter, trap] = &report.answers.rules[..] else { panic!("{report}") };
+    let said = |answer: &RuleAnswer| (answer.state.clone(), answer.findings.join("\n"));
+    let unknown = |words: &str| ("Unknown".to_owned(), format!(": {words}"));
+    assert_eq!(said(large), unknown("the plugin answered 99, which is no state"));
+    assert_eq!(said(negative), unknown("the plugin answered -1, which is no state"));
+    assert_eq!(said(path), unknown("the path /opt/? is no UTF-8"));
+    assert_eq!(said(chatter), ("Required".to_owned(), format!("{}: ??? ?? \u{1f600}", "a".repeat(96))));
+    assert_eq!((trap.state.as_str(), trap.explain_error.is_some()), ("Required", true));
+    assert!(report.log.contains(&"info: h\u{c4}m ?".to_owned()) && report.more.lines > 0, "{report}");
+
+    let with_file = CARELESS.replace("{ return true; }", "{ return fopen(\"/etc/passwd\", \"r\") != NULL; }");
+    fs::write(project.folder().join("plugin.c"), format!("#include <stdio.h>\n{with_file}")).unwrap();
+    let error = format!("{:#}", project.build().unwrap_err());
+    assert!(error.contains("use what farrier.h has: ") && error.contains("wasi_snapshot_preview1"), "{error}");
 }

@@ -10,7 +10,8 @@ mod python;
 mod tools;
 
 use crate::Language;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Error, Result, ensure};
+use farrier_runtime::World;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -58,7 +59,19 @@ pub fn build(language: Language, folder: &Path) -> Result<Vec<u8>> {
         Language::Rust => anyhow::bail!("a plugin in Rust is built by cargo"),
     };
     let built = built.with_context(|| format!("building {}", folder.display()))?;
-    farrier_plugins_build::componentize(&built, folder, &farrier_plugins_build::digest_folder(folder)?)
+    let component = farrier_plugins_build::componentize(&built, folder, &farrier_plugins_build::digest_folder(folder)?);
+    component.map_err(|error| with_cause(language, error))
+}
+
+/// A core module that imports WASI becomes no component; the linker's name of it tells an author little.
+fn with_cause(language: Language, error: Error) -> Error {
+    if language != Language::C || !format!("{error:#}").contains("wasi_snapshot_preview1") {
+        return error;
+    }
+    error.context(
+        "the C code calls something of an operating system, such as `fopen`, `printf`, `exit` or `time`, and a plugin has \
+         none: use what farrier.h has",
+    )
 }
 
 /// Where a project is built.
@@ -98,6 +111,13 @@ fn check_world(folder: &Path) -> Result<()> {
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let manifest: toml::Table = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
     let world = manifest.get("world").and_then(toml::Value::as_str).unwrap_or_default();
+    let worlds = World::ALL.map(World::as_str);
+    ensure!(
+        worlds.contains(&world),
+        "{}: there is no world `{world}`: there are `{}`",
+        path.display(),
+        worlds.join("` and `")
+    );
     ensure!(
         world == WORLD,
         "{}: in this language there are plugins of the world `{WORLD}` only, and this one is for `{world}`: write it in Rust",
@@ -133,6 +153,22 @@ mod tests {
         fs::write(folder.path().join("plugin.toml"), "world = \"installer\"\n").unwrap();
         let error = build(Language::C, folder.path()).unwrap_err().to_string();
         assert!(error.contains("this one is for `installer`: write it in Rust"), "{error}");
+    }
+
+    #[test]
+    fn a_world_that_is_none_is_told_which_there_are() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("plugin.toml"), "world = \"foo\"\n").unwrap();
+        let error = build(Language::C, folder.path()).unwrap_err().to_string();
+        assert!(error.ends_with("there is no world `foo`: there are `applicability` and `installer`"), "{error}");
+    }
+
+    #[test]
+    fn what_needs_an_operating_system_is_explained_in_c() {
+        let error = || Error::msg("failed to resolve import `wasi_snapshot_preview1::fd_close`");
+        let explained = format!("{:#}", with_cause(Language::C, error()));
+        assert!(explained.contains("use what farrier.h has: failed to resolve import `wasi_snap"), "{explained}");
+        assert_eq!(with_cause(Language::Python, error()).to_string(), error().to_string());
     }
 
     #[test]

@@ -66,7 +66,16 @@ fn what_is_wrong_is_named_with_its_case() {
         ("", "there is no [[case]]"),
         ("[[case]]\nname = 'a'", "case «a»: nothing is expected"),
         ("[[case]]\nname = 'a'\nstate = 'required'", "`state = \"required\"` is none of Required"),
-        ("[[case]]\nname = 'a'\nstaet = 'Required'", "staet"),
+        (
+            "[[case]]\nname = 'a'\nstaet = 'Required'",
+            "case «a»: unknown field `staet`, expected one of `name`, `files`",
+        ),
+        (
+            "[[case]]\nname = 'a'\nexplanation = 'x'",
+            "case «a»: invalid type: string \"x\", expected a sequence\nin `explan",
+        ),
+        ("[[case]]\nplan = []\n[[case.then]]\nname = 'a'", "step 2: unknown field `name`, expected one of `rule`"),
+        ("[[case]]\nname = 'a'\nplan = []\n[[case]]\nname = 'a'\nplan = []", "two cases have the name «a»"),
         ("[[case]]\nstate = 'Required'\nerror = 'x'", "case «case 1»: `state` and `error` exclude"),
         ("[[case]]\nplan = []\nerror = 'x'", "case «case 1»: `plan` and `error` exclude"),
         ("[[case]]\nstate = 'Required'\nfiles = { 'etc/x' = '' }", "a path of the endpoint is absolute"),

@@ -15,11 +15,43 @@ static bool missing;
 
 const char *farrier_error(void) { return problem; }
 
+// Bytes of the UTF-8 character that a text begins with; 0 if it begins with none, and then whether it is only cut off.
+static size_t character(const char *text, bool *cut) {
+  const unsigned char *byte = (const unsigned char *)text, first = *byte;
+  size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  // No character has a longer form than it needs, is half of a pair, or lies above U+10FFFF.
+  unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+  unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+  *cut = false;
+  for (size_t i = 1; i < length; i++) {
+    *cut = byte[i] == 0;
+    if (byte[i] < low || byte[i] > high) return 0;
+    low = 0x80;
+    high = 0xbf;
+  }
+  return length;
+}
+
+// Makes a text one that the agent takes: what is no UTF-8 becomes `?`, and a character that is cut off at the end goes.
+// Files hold any bytes, and snprintf cuts anywhere.
+static void clean(char *text) {
+  while (*text) {
+    bool cut;
+    size_t length = character(text, &cut);
+    if (!length) *text = cut ? 0 : '?';
+    text += length ? length : !cut;
+  }
+}
+
 void farrier_fail(const char *format, ...) {
+  // What it says may be made of what was said before.
+  char said[sizeof problem];
   va_list arguments;
   va_start(arguments, format);
-  vsnprintf(problem, sizeof problem, format, arguments);
+  vsnprintf(said, sizeof said, format, arguments);
   va_end(arguments);
+  clean(said);
+  strcpy(problem, said);
 }
 
 static void write_line(farrier_policy_log_level_t level, char *line) {
@@ -33,6 +65,7 @@ void farrier_log(const char *format, ...) {
   va_start(arguments, format);
   vsnprintf(line, sizeof line, format, arguments);
   va_end(arguments);
+  clean(line);
   write_line(FARRIER_POLICY_LOG_LEVEL_INFO, line);
 }
 
@@ -45,8 +78,20 @@ static void fail_with(farrier_policy_types_error_t *error) {
   farrier_policy_types_error_free(error);
 }
 
-static applicability_string_t borrowed(const char *text) {
-  return (applicability_string_t){(uint8_t *)text, strlen(text)};
+// The path, as the agent takes it. One that is no UTF-8 cannot be asked for, and a cleaned one would be another file.
+static bool borrow(const char *path, applicability_string_t *borrowed) {
+  missing = false;
+  bool cut;
+  for (const char *at = path; *at;) {
+    size_t length = character(at, &cut);
+    if (!length) {
+      farrier_fail("the path %s is no UTF-8", path);
+      return false;
+    }
+    at += length;
+  }
+  *borrowed = (applicability_string_t){(uint8_t *)path, strlen(path)};
+  return true;
 }
 
 static void *allocate(size_t bytes) {
@@ -68,8 +113,8 @@ static char *terminated(applicability_string_t *text) {
 }
 
 char *farrier_read(const char *path, size_t *length) {
-  missing = false;
-  applicability_string_t name = borrowed(path);
+  applicability_string_t name;
+  if (!borrow(path, &name)) return NULL;
   farrier_policy_facts_own_file_t file;
   farrier_policy_types_error_t error;
   if (!farrier_policy_facts_open_file(&name, &file, &error)) {
@@ -111,19 +156,19 @@ char *farrier_read(const char *path, size_t *length) {
 }
 
 farrier_presence farrier_look(const char *path) {
-  applicability_string_t name = borrowed(path);
+  applicability_string_t name;
+  if (!borrow(path, &name)) return FARRIER_UNREADABLE;
   farrier_policy_facts_status_t status;
   farrier_policy_types_error_t error;
-  missing = false;
   if (farrier_policy_facts_stat(&name, &status, &error)) return FARRIER_PRESENT;
   fail_with(&error);
   return missing ? FARRIER_ABSENT : FARRIER_UNREADABLE;
 }
 
 char *farrier_digest(const char *path) {
-  applicability_string_t name = borrowed(path), digest;
+  applicability_string_t name, digest;
+  if (!borrow(path, &name)) return NULL;
   farrier_policy_types_error_t error;
-  missing = false;
   if (farrier_policy_facts_digest(&name, &digest, &error)) return terminated(&digest);
   fail_with(&error);
   return NULL;
@@ -194,8 +239,12 @@ static char *copy_of(const uint8_t *rule, size_t length) {
 
 static farrier_state evaluate(const char *rule, size_t length) {
   problem[0] = 0;
-  farrier_state state = plugin_evaluate(rule, length);
-  if (state > FARRIER_UNKNOWN) state = FARRIER_UNKNOWN;
+  int answer = (int)plugin_evaluate(rule, length);
+  if (answer < FARRIER_NOT_REQUIRED || answer > FARRIER_UNKNOWN) {
+    farrier_fail("the plugin answered %d, which is no state", answer);
+    answer = FARRIER_UNKNOWN;
+  }
+  farrier_state state = (farrier_state)answer;
   if (state == FARRIER_UNKNOWN && problem[0]) {
     write_line(FARRIER_POLICY_LOG_LEVEL_WARNING, problem);
   }
@@ -251,6 +300,8 @@ bool exports_farrier_policy_compliance_method_scan_explain(
   findings->len = 1;
   findings->ptr->state = (uint8_t)state;
   finding.subject[sizeof finding.subject - 1] = finding.detail[sizeof finding.detail - 1] = 0;
+  clean(finding.subject);
+  clean(finding.detail);
   applicability_string_dup(&findings->ptr->subject, finding.subject);
   applicability_string_dup(&findings->ptr->detail, finding.detail);
   return true;

@@ -67,7 +67,8 @@ char *farrier_os(const char *name);
 // What went wrong last, in words.
 const char *farrier_error(void);
 
-// Says why something cannot be done; the words are for the administrator.
+// Says why something cannot be done; the words are for the administrator. What is no UTF-8 in them, in a line of the
+// log or in a finding is shown as `?`.
 void farrier_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 // Writes a line to the agent's log.
