@@ -163,10 +163,23 @@ fn json_of(value: &Value) -> Result<serde_json::Value, EncodeError> {
     })
 }
 
-fn check_schema(plugin: &str, schema: &serde_json::Value, value: &serde_json::Value) -> Result<(), EncodeError> {
+/// Whether the JSON Schema of a plugin's rules is one that can be used.
+///
+/// # Errors
+/// When it is none, or refers to other documents.
+pub fn check_schema_of(manifest: &Manifest) -> Result<(), EncodeError> {
+    let schema = manifest.rules.as_ref().and_then(|rules| rules.schema.as_ref());
+    schema.map_or(Ok(()), |schema| validator(&manifest.name, schema).map(drop))
+}
+
+fn validator(plugin: &str, schema: &serde_json::Value) -> Result<jsonschema::Validator, EncodeError> {
     // References to other documents are refused: nothing is read or fetched because a plugin says so.
-    let validator = jsonschema::validator_for(schema)
-        .map_err(|error| EncodeError::BadSchema { plugin: plugin.to_owned(), problem: error.to_string() })?;
+    jsonschema::validator_for(schema)
+        .map_err(|error| EncodeError::BadSchema { plugin: plugin.to_owned(), problem: error.to_string() })
+}
+
+fn check_schema(plugin: &str, schema: &serde_json::Value, value: &serde_json::Value) -> Result<(), EncodeError> {
+    let validator = validator(plugin, schema)?;
     let mut problems: Vec<String> = Vec::new();
     for error in validator.iter_errors(value).take(MAX_PROBLEMS) {
         let place = error.instance_path().to_string();
@@ -351,6 +364,7 @@ mod tests {
     fn a_schema_that_is_none_or_refers_to_others_is_the_plugins_mistake() {
         for schema in [json!({ "type": 1 }), json!({ "$ref": "file:///etc/passwd" })] {
             let manifest = manifest("applicability", json!({ "encoding": "json", "schema": schema }));
+            assert!(matches!(check_schema_of(&manifest), Err(EncodeError::BadSchema { .. })));
             let error = encode_rule(&manifest, &value("{}")).unwrap_err().to_string();
             assert!(error.starts_with("the JSON Schema in the manifest of plugin sample"), "{error}");
         }

@@ -255,7 +255,10 @@ async fn whole(file: &Path, plugins: &KnownPlugins) -> Result<Whole, ImportError
 fn encode(policy: &PolicyFile, folder: &Path, plugins: &KnownPlugins) -> Result<Encoded, PolicyError> {
     let unknown = |name: &str| {
         let names = plugins.names().join(", ");
-        format!("there is no plugin {name:?}, but {names}: push it with `farrier plugin push`, or name another one")
+        format!(
+            "there is no plugin {name:?}, but {names}: push it with `farrier plugin push` (to check only: \
+                 give its component with --plugin), or name another one"
+        )
     };
     let named = &policy.applicability.plugin;
     let plugin = plugins.get(named).ok_or_else(|| policy.applicability.plugin_problem(unknown(named)))?;

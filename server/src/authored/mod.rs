@@ -13,7 +13,7 @@ mod plugins;
 mod policy_file;
 mod written;
 
-pub use encode::{EncodeError, MAX_RULE_BYTES, encode_rule};
+pub use encode::{EncodeError, MAX_RULE_BYTES, check_schema_of, encode_rule};
 pub use import::{Dropped, ImportError, Imported, Outcome, Removed, check, import, remove};
 pub use plugins::{KnownPlugins, in_box};
 pub use policy_file::{Applicability, ContentFile, Encoded, Installation, PolicyError, PolicyFile};

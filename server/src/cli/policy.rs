@@ -126,6 +126,7 @@ async fn import(config: &Config, database: &Database, file: &Path) -> anyhow::Re
 }
 
 async fn list(database: &Database, all: bool, json: bool) -> anyhow::Result<()> {
+    database.summarize().await?;
     let rows = database.authored_rows(None, all).await?;
     if json {
         return super::say(serde_json::to_string(&rows)?);
@@ -161,6 +162,7 @@ fn standing_of(row: &AuthoredRow) -> &'static str {
 }
 
 async fn show(database: &Database, name: &str, version: Option<&str>, json: bool) -> anyhow::Result<()> {
+    database.summarize().await?;
     let row = find(database, name, version).await?;
     let contents = database.authored_contents(row.id).await?;
     let definition = database.authored_definition(row.id).await?.context("the policy is gone")?;

@@ -4,6 +4,7 @@ use super::approvals::undecided;
 use super::in_box::is_newest;
 use super::{PluginError, Plugins, known, version_of};
 use crate::database::{CollectionId, RegisteredPlugin, RegisteredVersion, Trial, TrialFigures};
+use crate::deployment::words::counted;
 use farrier_protocol::UnixTime;
 use farrier_protocol::assignment::MAX_SHADOWS;
 use farrier_runtime::World;
@@ -46,6 +47,8 @@ pub struct Promoted {
     pub name: String,
     /// The version that counts.
     pub current: String,
+    /// The version that counted before, to which it can be rolled back.
+    pub previous: Option<String>,
     /// The version that goes on counting for the members of a collection, if another one is a canary.
     pub canary: Option<String>,
 }
@@ -180,7 +183,9 @@ impl Plugins {
         self.changed();
         tracing::info!(plugin.name = name, plugin.version = number, "Plugin promoted");
         let canary = other.map(|(canary, _)| canary.version.clone());
-        Ok(Promoted { name: name.to_owned(), current: number, canary })
+        let previous = plugin.versions.iter().find(|version| Some(version.row) == previous);
+        let previous = previous.map(|version| version.version.clone());
+        Ok(Promoted { name: name.to_owned(), current: number, previous, canary })
     }
 
     /// Takes the last step of a roll-out back, at once: a canary ends; without one, the version before the current one
@@ -303,24 +308,24 @@ fn check_figures(
     let status = format!("`farrier plugin status {name}`");
     if figures.differing > 0 && !promotion.accept_differences {
         let TrialFigures { differing, differing_on, compared, .. } = figures;
+        let clients = counted(*differing_on, "client");
         return Err(PluginError::Refused(format!(
-            "{name} {number} answers {differing} of {compared} questions differently, on {differing_on} clients: \
-             {status} and the console show them side by side. If it is right about all of them, write \
+            "{name} {number} answers {differing} of {compared} questions differently, on {clients}: {status} and the console show them side by side. If it is right about all of them, write \
              --accept-differences"
         )));
     }
     if figures.shadow_failures > 0 && !promotion.accept_differences {
         return Err(PluginError::Refused(format!(
-            "{name} {number} failed as a shadow on {} clients: {status} shows why. If that does not matter, write \
+            "{name} {number} failed as a shadow on {}: {status} shows why. If that does not matter, write \
              --accept-differences",
-            figures.shadow_failures
+            counted(figures.shadow_failures, "client")
         )));
     }
     if figures.failures > 0 && !promotion.accept_failures {
         return Err(PluginError::Refused(format!(
-            "{name} {number} failed on {} clients where it counted: {status} shows why. If that does not matter, write \
+            "{name} {number} failed on {} where it counted: {status} shows why. If that does not matter, write \
              --accept-failures",
-            figures.failures
+            counted(figures.failures, "client")
         )));
     }
     let is = |trial| plugin.trial(trial).is_some_and(|(tried, _)| tried.row == version.row);

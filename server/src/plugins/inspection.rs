@@ -1,6 +1,7 @@
 //! What is looked at before a component is stored. Nothing of it is run or compiled here.
 
 use super::PluginError;
+use crate::authored::check_schema_of;
 use farrier_runtime::{Inspection, World};
 
 /// Bytes of a component, at most. What a client takes is its own affair and usually far less.
@@ -28,6 +29,7 @@ pub(super) fn inspect(component: &[u8]) -> Result<(Inspection, World), PluginErr
         .known_world()
         .ok_or_else(|| refused(format!("it is for the world `{}`, which this site does not know", manifest.world)))?;
     manifest.check_runs_in(world).map_err(refused)?;
+    check_schema_of(manifest).map_err(|error| refused(error.to_string()))?;
     if let Some(import) = inspection.imports.iter().find(|import| !is_known(import, world)) {
         return Err(refused(format!(
             "it imports `{import}`, which no agent gives to a plugin of the world `{world}`: build it without"

@@ -171,7 +171,7 @@ async fn what_clients_said_of_a_shadow_counts_until_they_take_it_back(database: 
     let few = collection(&database, &clients).await?;
     let refused = async |what: &str| {
         let refused = site.promote("check", &Promotion::default(), NOW).await.err().context("it was promoted")?;
-        ensure!(refused.to_string().contains("1 of 3 questions differently, on 1 clients"), "{what}: {refused}");
+        ensure!(refused.to_string().contains("1 of 3 questions differently, on 1 client"), "{what}: {refused}");
         ensure!(database.plugin_differences("check", &DifferenceFilter::default()).await?.total == 1, "{what}");
         anyhow::Ok(())
     };

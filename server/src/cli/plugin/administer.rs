@@ -287,10 +287,10 @@ async fn promote(plugins: &Plugins, options: PromoteOptions) -> anyhow::Result<(
              ends that. Each client gets it with its next contact."
         ));
     }
-    say(format_args!(
-        "{name} {version} counts everywhere now; each client gets it with its next contact. `farrier plugin rollback \
-         {name}` takes it back."
-    ))
+    let back = promoted
+        .previous
+        .map_or_else(String::new, |previous| format!(" `farrier plugin rollback {name}` goes back to {previous}."));
+    say(format_args!("{name} {version} counts everywhere now; each client gets it with its next contact.{back}"))
 }
 
 fn back_in_words(rolled_back: &RolledBack) -> String {

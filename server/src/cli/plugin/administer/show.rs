@@ -7,7 +7,7 @@ use crate::database::views::{
     TrialRow,
 };
 use crate::deployment::words::{bytes, counted, time};
-use crate::plugins::{Approval, AskedGrant, GrantStanding, Pushed};
+use crate::plugins::{Approval, AskedGrant, FARRIER, GrantStanding, Pushed};
 use anyhow::Context as _;
 
 pub(super) fn pushed(pushed: &Pushed) -> anyhow::Result<()> {
@@ -101,7 +101,7 @@ pub(super) async fn one(database: &Database, name: &str, json: bool) -> anyhow::
     }
     let PluginRow { world, description, canary, shadow, pinned, .. } = &detail.row;
     say(format_args!("{name} ({world}): {description}"))?;
-    if *pinned {
+    if *pinned && detail.version_rows.iter().any(|version| version.publisher == FARRIER) {
         say("  An administrator chose the current version: a newer one of Farrier's does not replace it by itself.")?;
     }
     trial("canary", canary.as_ref())?;
@@ -162,6 +162,7 @@ fn or_dash(text: &str) -> &str {
 
 fn failure(failure: &FailureRow) -> anyhow::Result<()> {
     let FailureRow { version, error, clients, hostname } = failure;
+    let hostname = or_dash(hostname);
     say(format_args!("  {version} failed on {} ({hostname}): {error}", counted(*clients, "client")))
 }
 
@@ -177,7 +178,7 @@ fn trouble(detail: &PluginDetail) -> anyhow::Result<()> {
     detail.fallbacks.iter().try_for_each(|row| {
         let FallBackRow { failed_version, version, reason, clients, hostname, since } = row;
         let used = if version.is_empty() { "nothing is used".to_owned() } else { format!("{version} is used") };
-        let (clients, since) = (counted(*clients, "client"), time(*since));
+        let (clients, since, hostname) = (counted(*clients, "client"), time(*since), or_dash(hostname));
         say(format_args!("  {failed_version} failed on {clients} ({hostname}, {since}), {used}: {reason}"))
     })?;
     if !detail.unable.is_empty() {
