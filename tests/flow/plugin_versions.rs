@@ -19,13 +19,13 @@ fn a_version_that_flips_verdicts_is_caught_before_it_counts() {
     site.synchronize().unwrap();
     let root = copy_of(&sample().join("root")).unwrap();
     let status = fs::read_to_string(root.path().join("var/lib/dpkg/status")).unwrap();
-    let without_curl = status.replace("Package: curl\n", "Package: curl-of-mine\n");
-    assert_ne!(without_curl, status);
-    fs::write(root.path().join("var/lib/dpkg/statuz"), without_curl).unwrap();
+    let without_bash = status.replace("Package: bash\n", "Package: bash-of-mine\n");
+    assert_ne!(without_bash, status);
+    fs::write(root.path().join("var/lib/dpkg/statuz"), without_bash).unwrap();
     let agent = Agent::enroll(programs!(), &site, root.path()).unwrap();
     agent.scan().unwrap();
     let right = site.status().unwrap();
-    assert!(requires_curl(&right), "{right}");
+    assert!(requires_bash(&right), "{right}");
 
     // Nobody takes it from a stranger, nor gives it more than the right one has without being asked.
     plugin(&site, &["key", "tester"]);
@@ -47,15 +47,15 @@ fn a_version_that_flips_verdicts_is_caught_before_it_counts() {
     let found = scanned_until(&site, &agent, |detail| detail["shadow_summary"]["differing"] != json!(0));
     assert_eq!(site.status().unwrap()["required_packages"], right["required_packages"]);
     let said = plugin(&site, &["status", "dpkg"]);
-    assert!(said.contains("sample/curl/"), "{said}\n{found}");
+    assert!(said.contains("bash"), "{said}\n{found}");
     let refused = fail(&mut command(&site, &["promote", "dpkg", WRONG])).unwrap();
     assert!(refused.contains("--accept-differences"), "{refused}");
 
     // Whoever insists gets it, and gets the right one back.
     plugin(&site, &["promote", "dpkg", WRONG, "--accept-differences"]);
-    scanned_until(&site, &agent, |_| !requires_curl(&site.status().unwrap()));
+    scanned_until(&site, &agent, |_| !requires_bash(&site.status().unwrap()));
     plugin(&site, &["rollback", "dpkg"]);
-    scanned_until(&site, &agent, |_| requires_curl(&site.status().unwrap()));
+    scanned_until(&site, &agent, |_| requires_bash(&site.status().unwrap()));
     assert_eq!(site.status().unwrap()["updates"], right["updates"]);
 }
 
@@ -96,6 +96,6 @@ fn plugin(site: &Site, arguments: &[&str]) -> String {
     succeed(&mut command(site, arguments)).unwrap()
 }
 
-fn requires_curl(status: &Value) -> bool {
-    status["required_packages"].as_array().unwrap().contains(&json!("curl"))
+fn requires_bash(status: &Value) -> bool {
+    status["required_packages"].as_array().unwrap().contains(&json!("bash"))
 }
