@@ -39,9 +39,11 @@ static bool has(const char *options, const char *option) {
   return false;
 }
 
+// Nothing is cut off or left over: a rule that is half understood would get the answer of another one.
 static bool parse(const char *rule, char point[256], char option[64]) {
-  if (sscanf(rule, "%255s %63s", point, option) == 2 && point[0] == '/') return true;
-  farrier_fail("the rule `%s` is not `MOUNT-POINT OPTION`", rule);
+  char left;
+  if (sscanf(rule, "%255[^ ]%*1[ ]%63[^ ,]%c", point, option, &left) == 2 && point[0] == '/') return true;
+  farrier_fail("the rule `%.100s` is not `MOUNT-POINT OPTION`", rule);
   return false;
 }
 
