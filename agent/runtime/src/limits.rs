@@ -59,7 +59,8 @@ pub struct Limits {
     pub log_lines: u32,
     /// Bytes of one logged line; longer ones are cut.
     pub log_line_bytes: usize,
-    /// Milliseconds a program has between being asked to end and being killed.
+    /// Milliseconds a program has between being asked to end and being killed, at most: a program with a time of its own has
+    /// a quarter of that, if that is less.
     pub stop_milliseconds: u64,
     /// Bytes kept of what a program wrote, of its end, once for each of its two outputs.
     pub output_bytes: usize,
