@@ -1,8 +1,6 @@
 //! Ids, parsed at the edge: nothing inside Farrier passes a bare string or a bare array of bytes.
 
 use core::fmt;
-use core::str::FromStr;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// Text that is not a lower-case hexadecimal id of the expected length.
@@ -23,7 +21,7 @@ impl core::error::Error for ParseIdError {}
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $length:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         pub struct $name(pub [u8; $length]);
 
         impl $name {
@@ -43,28 +41,30 @@ macro_rules! id {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl core::fmt::Debug for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
                 write!(f, concat!(stringify!($name), "({})"), self)
             }
         }
 
-        impl FromStr for $name {
-            type Err = ParseIdError;
+        impl core::str::FromStr for $name {
+            type Err = $crate::ParseIdError;
 
-            fn from_str(text: &str) -> Result<Self, ParseIdError> {
+            fn from_str(text: &str) -> Result<Self, $crate::ParseIdError> {
                 let mut bytes = [0; $length];
-                parse_hex(text, &mut bytes).map(|()| Self(bytes))
+                $crate::id::parse_hex(text, &mut bytes).map(|()| Self(bytes))
             }
         }
     };
 }
+
+pub(crate) use id;
 
 id!(
     /// One client. Given by the site at enrolment, the subject of the client's certificate.
@@ -107,7 +107,7 @@ impl Digest {
     }
 }
 
-fn parse_hex(text: &str, out: &mut [u8]) -> Result<(), ParseIdError> {
+pub(crate) fn parse_hex(text: &str, out: &mut [u8]) -> Result<(), ParseIdError> {
     let error = ParseIdError { digits: out.len() * 2 };
     let text = text.as_bytes();
     if text.len() != out.len() * 2 {

@@ -1,4 +1,5 @@
-//! What site and agent say to each other: ids, compliance states, enrolment, assignment, state messages and catalogs.
+//! What site and agent say to each other: ids, compliance states, enrolment, polls, assignments, state messages and
+//! catalogs.
 //!
 //! Everything is `no_std` and [postcard](https://postcard.jamesmunns.com/wire-format) on the wire. What a site decodes of its
 //! clients' messages is bounded by its type; what holds a `Vec` has its limit in bytes beside it. This crate never does I/O and never verifies a signature (see `farrier-trust`).
@@ -17,6 +18,7 @@ pub mod deployment;
 pub mod enforcement;
 pub mod enrollment;
 mod id;
+pub mod poll;
 mod state;
 pub mod state_message;
 
@@ -26,22 +28,25 @@ pub use state::{ComplianceState, UnknownState};
 use serde::{Deserialize, Serialize};
 
 /// The paths of the management point and of the distribution point, relative to the site's address.
+///
+/// To a client that it keeps out, the management point answers 403 with a sentence for people and the header
+/// [`EXCLUSION_HEADER`](crate::enrollment::EXCLUSION_HEADER) for its agent: `unknown`, `superseded`, `revoked` or `waiting`.
+/// One that waits for approval may renew its certificate, and nothing else.
 pub mod paths {
     /// `POST`: [`EnrollmentRequest`](crate::enrollment::EnrollmentRequest) ->
     /// [`EnrollmentReply`](crate::enrollment::EnrollmentReply). Needs no client certificate, but a token.
-    pub const ENROLL: &str = "/v1/enroll";
-    /// `GET`: [`Assignment`](crate::assignment::Assignment), with `ETag` and `If-None-Match`.
-    pub const ASSIGNMENT: &str = "/v3/assignment";
-    /// `GET`: what agents knew of it before there were versions of plugins; the policies of deployments, which such an agent
-    /// could not read, are left out.
-    pub const ASSIGNMENT_2: &str = "/v2/assignment";
-    /// `GET`: only the [`Assessment`](crate::assignment::Assessment) of it, for agents that cannot install.
-    pub const ASSESSMENT: &str = "/v1/assignment";
+    pub const ENROLL: &str = "/v2/enroll";
+    /// `POST`: [`RenewalRequest`](crate::enrollment::RenewalRequest) ->
+    /// [`RenewalReply`](crate::enrollment::RenewalReply), with the certificate that is to be renewed.
+    pub const RENEW: &str = "/v2/renew";
+    /// `POST`: [`PollRequest`](crate::poll::PollRequest) -> [`PollReply`](crate::poll::PollReply).
+    pub const POLL: &str = "/v4/poll";
     /// `POST`: [`StateBatch`](crate::state_message::StateBatch) -> [`StateReply`](crate::state_message::StateReply).
     pub const STATE_MESSAGES: &str = "/v1/state-messages";
-    /// `GET`: the signed index of the repository, with `ETag` and `If-None-Match`.
-    pub const INDEX: &str = "/repository/index";
-    /// `GET` followed by `/` and a lower-case hexadecimal SHA-256: the bytes with that digest, immutable.
+    /// `GET` followed by `/` and the name of a file of signed metadata: `timestamp.json`, `3.root.json`.
+    pub const METADATA: &str = "/repository/metadata";
+    /// `GET` followed by `/` and either a lower-case hexadecimal SHA-256, or the path of a target with the digest in front
+    /// of its last part (`plugins/dpkg/{sha256}.0.1.0`): the bytes with that digest, immutable.
     pub const TARGETS: &str = "/repository/targets";
     /// `GET` followed by `/` and a lower-case hexadecimal SHA-256: content of an update, with `Range`.
     pub const CONTENT: &str = "/content";

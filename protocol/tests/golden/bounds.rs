@@ -8,6 +8,7 @@ use farrier_protocol::assignment::{
 use farrier_protocol::deployment::Moment;
 use farrier_protocol::enforcement::EnforcementState;
 use farrier_protocol::enrollment::EnrollmentRequest;
+use farrier_protocol::poll::{MAX_STATEMENT_SIGNATURES, PollReply, StatementSignature};
 use farrier_protocol::state_message::{
     Abilities, Difference, Enforcement, Facts, FallBack, Finding, Inventory, MAX_BATCH_BYTES, MAX_DETAIL_BYTES,
     MAX_DIFFERENCES, MAX_MESSAGES, MAX_SUBJECT_BYTES, MAX_TAG_BYTES, MAX_TAGS, MAX_TEXT_BYTES, ScanResult,
@@ -40,7 +41,7 @@ fn a_text_one_byte_too_long_is_refused() {
         let [a, b, c, d] = inventory(lengths);
         assert!(!takes::<Inventory>(&(a, b, c, d)), "field {field}");
     }
-    assert!(!takes::<EnrollmentRequest>(&([0_u8; 16], vec![0_u8], "h".repeat(MAX_TEXT_BYTES + 1))));
+    assert!(!takes::<EnrollmentRequest>(&([0_u8; 16], vec![0_u8], "h".repeat(MAX_TEXT_BYTES + 1), None::<[u8; 32]>)));
 }
 
 #[test]
@@ -331,4 +332,19 @@ fn the_largest_batch_is_decoded_on_a_small_stack() {
     let decode = move || decode::<StateBatch>(&bytes).is_ok();
     let thread = std::thread::Builder::new().stack_size(512 * 1024).spawn(decode).unwrap();
     assert!(thread.join().unwrap());
+}
+
+#[test]
+fn a_poll_reply_borrows_what_its_photograph_owns() {
+    let signature = StatementSignature { key: [1; 32], signature: ([2; 32], [3; 32]) };
+    let owned = (vec![1_u8, 2], vec![signature], Some(vec![3_u8]));
+    let bytes = encode(&owned).unwrap();
+    let reply: PollReply<'_> = decode(&bytes).unwrap();
+    assert_eq!(
+        (reply.statement, &*reply.signatures, reply.assignment),
+        (&[1, 2][..], &[signature][..], Some(&[3][..]))
+    );
+    assert_eq!(encode(&reply).unwrap(), bytes);
+    let too_many = (vec![1_u8], vec![signature; MAX_STATEMENT_SIGNATURES + 1], None::<Vec<u8>>);
+    assert!(decode::<PollReply<'_>>(&encode(&too_many).unwrap()).is_err());
 }

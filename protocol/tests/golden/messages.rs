@@ -3,7 +3,8 @@
 use crate::{deployments, plugins};
 use farrier_protocol::assignment::{Assessment, AssignedCatalog, AssignedPlugin, Schedule};
 use farrier_protocol::catalog::{Catalog, Chunk, ChunkEntry};
-use farrier_protocol::enrollment::{EnrollmentReply, EnrollmentRequest, EnrollmentToken};
+use farrier_protocol::enrollment::{EnrollmentReply, EnrollmentRequest, EnrollmentToken, RenewalReply, RenewalRequest};
+use farrier_protocol::poll::{PollRequest, Statement, StatementSignature, Tenant};
 use farrier_protocol::state_message::{
     Compliance, Finding, Inventory, PluginResult, ScanResult, StateBatch, StateMessage, StateReply, bounded,
 };
@@ -40,8 +41,16 @@ where
 }
 
 pub fn all() -> Vec<Golden> {
-    let groups =
-        [enrollment(), assignment(), states(), state_messages(), catalogs(), deployments::all(), plugins::all()];
+    let groups = [
+        enrollment(),
+        polls(),
+        assignment(),
+        states(),
+        state_messages(),
+        catalogs(),
+        deployments::all(),
+        plugins::all(),
+    ];
     groups.into_iter().flatten().collect()
 }
 
@@ -62,21 +71,59 @@ fn enrollment() -> Vec<Golden> {
             },
         ),
         golden(
-            "EnrollmentRequest",
+            "EnrollmentRequest.2",
             EnrollmentRequest {
                 secret: bytes(0x60),
                 certificate_request: vec![0x30, 0x82, 0x01],
                 hostname: bounded("web-1.example.org"),
+                hardware: Some(Digest(bytes(0xd0))),
             },
         ),
         golden(
-            "EnrollmentReply",
+            "EnrollmentReply.2",
             EnrollmentReply {
                 client: ClientId(bytes(0x80)),
                 certificate: vec![0x30, 1, 2],
                 authority: vec![0x30, 3, 4, 5],
+                root: b"{}".to_vec(),
+                waits_for_approval: true,
             },
         ),
+        golden("RenewalRequest", RenewalRequest { certificate_request: vec![0x30, 0x82, 0x02] }),
+        golden("RenewalReply", RenewalReply { certificate: vec![0x30, 6, 7] }),
+    ]
+}
+
+fn polls() -> Vec<Golden> {
+    let request = PollRequest {
+        nonce: bytes(0x10),
+        known: Some(Digest(bytes(0x30))),
+        platform: bounded("x86_64-linux"),
+        engine: Some(bounded("wasmtime-48.0.8/pulley64/settings-1")),
+        boot: Some(bytes(0x50)),
+        hardware: Some(Digest(bytes(0x70))),
+    };
+    let statement = Statement {
+        tenant: Tenant(bytes(0x90)),
+        client: ClientId(bytes(0x80)),
+        version: 300,
+        issued_at: 1_800_000_000,
+        expires: 1_800_086_400,
+        nonce: bytes(0x10),
+        platform: bounded("x86_64-linux"),
+        assignment: Digest(bytes(0x30)),
+        length: 70_000,
+        root: 3,
+        timestamp: Digest(bytes(0xb0)),
+    };
+    let signature = StatementSignature { key: bytes(0xc0), signature: (bytes(0xd0), bytes(0xe0)) };
+    vec![
+        golden("PollRequest", request),
+        golden("Statement", statement),
+        golden("StatementSignature", signature),
+        // A reply: a statement of two bytes, one signature, no assignment.
+        golden("PollReply.unchanged", (vec![1_u8, 2], vec![signature], None::<Vec<u8>>)),
+        golden("PollReply", (vec![1_u8, 2], vec![signature], Some(vec![3_u8]))),
     ]
 }
 
