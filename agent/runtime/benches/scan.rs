@@ -15,7 +15,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use farrier_plugin_dpkg::Dpkg;
 use farrier_plugin_sdk::{Applicability, Facts, FolderRoot};
 use farrier_protocol::ComplianceState;
-use farrier_runtime::{ArtefactCache, Compiler, Endpoint, Grants, Limits, Plugin, Profile, Runtime};
+use farrier_runtime::{ArtefactCache, Compiler, Endpoint, Grants, Limits, Plugin, Profile, Runtime, Source};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -43,8 +43,9 @@ fn load(profile: Profile) -> Plugin {
     let folder = tempfile::tempdir().unwrap();
     let cache = ArtefactCache::open(folder.path(), [1; 32]).unwrap();
     let runtime = Runtime::new(profile, Limits::default()).unwrap();
-    let (_, compiled) = timed(|| runtime.load(component, &cache, &Compiler::InProcess).unwrap());
-    let (plugin, cached) = timed(|| runtime.load(component, &cache, &Compiler::InProcess).unwrap());
+    let source = Source::Compiled(&cache, &Compiler::InProcess);
+    let (_, compiled) = timed(|| runtime.load(component, source).unwrap());
+    let (plugin, cached) = timed(|| runtime.load(component, source).unwrap());
     println!("{profile:?}: compiled and loaded in {compiled:.1?}, loaded from the cache in {cached:.1?}");
     plugin
 }

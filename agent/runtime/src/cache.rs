@@ -3,7 +3,8 @@
 //! The engine trusts an artefact blindly, and a folder is no safe place: whatever is read from it is believed only with
 //! a MAC under a key that never leaves the device. What does not verify is compiled again, never an error.
 
-use crate::compile::Artefact;
+use crate::KEY_BYTES;
+use crate::artefact::Artefact;
 use crate::engine::Profile;
 use crate::limits::Limits;
 use farrier_protocol::Digest;
@@ -14,8 +15,6 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::PathBuf;
 
-/// Bytes of the device's key.
-pub const KEY_BYTES: usize = 32;
 /// Bytes of the MAC in front of the artefact.
 const MAC_BYTES: usize = 32;
 /// Separates this use of the device's key from any other.

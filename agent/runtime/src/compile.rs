@@ -1,9 +1,12 @@
-//! From a portable component to an artefact of this machine, in a process that has nothing to lose.
+//! From a portable component to an artefact, in a process that has nothing to lose.
 //!
-//! The compiler is the largest piece of code that reads what a site shipped. It runs in a short-lived child without
-//! files, without privileges and with bounded memory and time; the agent itself never maps its pages.
+//! The compiler is the largest piece of code that reads what somebody shipped. It runs in a short-lived child without
+//! files, without privileges and with bounded memory and time; an agent, or a site, itself never maps its pages.
 
-use crate::engine::Profile;
+use crate::artefact::Artefact;
+#[cfg(feature = "cross")]
+use crate::engine::EngineId;
+use crate::engine::{Product, Profile};
 use crate::limits::Limits;
 use crate::text::printable;
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -30,28 +33,8 @@ const MAX_MESSAGE_BYTES: u64 = 4 << 10;
 const CHILD_END_PERIOD: Duration = Duration::from_millis(1);
 /// Who the child is when root starts it.
 const NOBODY: u32 = 65_534;
-
-/// A compiled component: bytes that the engine trusts blindly, which is why only this crate can make one.
-pub struct Artefact {
-    bytes: Vec<u8>,
-    start: usize,
-}
-
-impl Artefact {
-    /// What a compiler of ours has just written.
-    fn compiled(bytes: Vec<u8>) -> Self {
-        Self { bytes, start: 0 }
-    }
-
-    /// What the cache has authenticated, from `start` on.
-    pub(crate) fn authenticated(bytes: Vec<u8>, start: usize) -> Self {
-        Self { bytes, start }
-    }
-
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes[self.start..]
-    }
-}
+/// The argument that makes a program of ours the compiler of another one of its kind.
+const COMPILE_COMPONENT: &str = "compile-component";
 
 /// Who compiles.
 #[derive(Debug, Clone)]
@@ -59,9 +42,9 @@ pub enum Compiler {
     /// This process. For tests and tools: it has no protection and pays for the compiler's memory.
     InProcess,
     /// A child: this program with these arguments does nothing but call [`serve_child`] with its standard input and
-    /// output. It gets an empty environment.
+    /// output. It gets an empty environment. Usually it is [this program](Compiler::this_program).
     Child {
-        /// The program, usually `/proc/self/exe`.
+        /// The program.
         program: PathBuf,
         /// What makes it a compiler.
         arguments: Vec<OsString>,
@@ -89,31 +72,59 @@ pub enum CompileError {
 }
 
 impl Compiler {
-    /// Compiles a component.
+    /// A child that is this very program, also when an update has put another one in its place. Its `main` has to begin
+    /// with [`serve_if_child`].
+    #[must_use]
+    pub fn this_program() -> Self {
+        Self::Child { program: PathBuf::from("/proc/self/exe"), arguments: vec![COMPILE_COMPONENT.into()] }
+    }
+
+    /// Compiles a component for this machine.
     ///
     /// # Errors
     /// When the component is not valid, or the compiler does not come to an end within its limits.
     pub fn compile(&self, profile: Profile, component: &[u8], limits: &Limits) -> Result<Artefact, CompileError> {
+        Ok(Artefact::compiled(self.make(profile.into(), component, limits)?))
+    }
+
+    /// Compiles a component for an engine of any machine: what a site signs and an agent without a compiler runs. The
+    /// same component always makes the same bytes.
+    ///
+    /// # Errors
+    /// As [`Compiler::compile`].
+    #[cfg(feature = "cross")]
+    pub fn precompile(&self, engine: EngineId, component: &[u8], limits: &Limits) -> Result<Vec<u8>, CompileError> {
+        self.make(Product::For(engine), component, limits)
+    }
+
+    fn make(&self, product: Product, component: &[u8], limits: &Limits) -> Result<Vec<u8>, CompileError> {
         let most = component.len().saturating_mul(MAX_ARTEFACT_FACTOR).saturating_add(SMALL_ARTEFACT_BYTES);
         let limit = limits.artefact_bytes.min(most);
         let bytes = match self {
-            Self::InProcess => compile_here(profile, component)?,
+            Self::InProcess => compile_here(product, component)?,
             Self::Child { program, arguments } => {
                 let mut command = Command::new(program);
-                compile_in_child(command.args(arguments), profile, component, limit)?
+                compile_in_child(command.args(arguments), product, component, limit)?
             }
         };
         if bytes.len() > limit {
             return Err(CompileError::TooLarge { limit });
         }
-        Ok(Artefact::compiled(bytes))
+        Ok(bytes)
     }
 }
 
-/// The child's side of [`Compiler::Child`]: gives up every privilege, then compiles `input` to `output`.
+/// Serves as [`Compiler::this_program`], if that is what this process was started for.
 ///
-/// Call it first thing in `main`, before any thread is started and any file is opened. On an error, print it to standard
-/// error and exit with a status other than 0.
+/// Call it first thing in `main`, before any thread is started and any file is opened: this process is to have nothing
+/// to lose. On an error, print it to standard error and exit with a status other than 0.
+pub fn serve_if_child() -> Option<Result<(), CompileError>> {
+    let is_child = std::env::args_os().nth(1).is_some_and(|argument| argument == COMPILE_COMPONENT);
+    is_child.then(|| serve_child(io::stdin(), io::stdout()))
+}
+
+/// The child's side of [`Compiler::Child`]: gives up every privilege, then compiles `input` to `output`. As with
+/// [`serve_if_child`], nothing comes before it.
 ///
 /// # Errors
 /// When the limits cannot be set or the component cannot be compiled.
@@ -125,20 +136,20 @@ pub fn serve_child(mut input: impl Read, mut output: impl Write) -> Result<(), C
     let mut id = vec![0; usize::from(length[0])];
     input.read_exact(&mut id).map_err(read_error)?;
     let id = String::from_utf8_lossy(&id);
-    let profile = Profile::from_id(&id)
-        .ok_or_else(|| CompileError::Refused(format!("this program does not compile for `{id}`; restart the agent")))?;
+    let product = Product::from_id(&id)
+        .ok_or_else(|| CompileError::Refused(format!("this program does not compile for `{id}`: restart farrier")))?;
     let mut component = Vec::new();
     input.take(MAX_INPUT_BYTES).read_to_end(&mut component).map_err(read_error)?;
-    let artefact = compile_here(profile, &component)?;
+    let artefact = compile_here(product, &component)?;
     output
         .write_all(&artefact)
         .and_then(|()| output.flush())
         .map_err(|error| CompileError::Process("write the artefact", error))
 }
 
-fn compile_here(profile: Profile, component: &[u8]) -> Result<Vec<u8>, CompileError> {
+fn compile_here(product: Product, component: &[u8]) -> Result<Vec<u8>, CompileError> {
     let refused = |error: wasmtime::Error| CompileError::Refused(printable(&format!("{error:#}"), 512));
-    profile.compiling_engine().map_err(refused)?.precompile_component(component).map_err(refused)
+    product.compiling_engine().map_err(refused)?.precompile_component(component).map_err(refused)
 }
 
 fn confine() -> rustix::io::Result<()> {
@@ -170,7 +181,7 @@ fn leave_root() {
 
 fn compile_in_child(
     command: &mut Command,
-    profile: Profile,
+    product: Product,
     component: &[u8],
     max_bytes: usize,
 ) -> Result<Vec<u8>, CompileError> {
@@ -182,7 +193,7 @@ fn compile_in_child(
         .spawn()
         .map_err(|error| CompileError::Process("start", error))?;
     let deadline = Instant::now() + Duration::from_secs(MAX_COMPILE_SECONDS);
-    let outcome = converse(&mut child, request(profile, component), max_bytes, deadline)
+    let outcome = converse(&mut child, request(product, component), max_bytes, deadline)
         .and_then(|answer| Ok((answer, ended(&mut child, deadline)?)));
     // Whatever came of it, the child is over; these fail if it is so already.
     let _ = child.kill();
@@ -194,9 +205,9 @@ fn compile_in_child(
     }
 }
 
-// Profile id behind its length, then the component.
-fn request(profile: Profile, component: &[u8]) -> Vec<u8> {
-    let id = profile.id();
+// The id of the product behind its length, then the component.
+fn request(product: Product, component: &[u8]) -> Vec<u8> {
+    let id = product.id();
     let mut request = Vec::with_capacity(1 + id.len() + component.len());
     request.push(u8::try_from(id.len()).unwrap_or(0));
     request.extend_from_slice(id.as_bytes());
@@ -256,5 +267,21 @@ fn last_words(message: &[u8], status: ExitStatus) -> String {
     match printable(&String::from_utf8_lossy(message), 512) {
         silent if silent.trim().is_empty() => format!("it ended without an answer ({status})"),
         message => message,
+    }
+}
+
+#[cfg(all(test, feature = "cross"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_compiled_here_is_what_a_site_compiles_for_this_machine() {
+        let dpkg = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/dist/dpkg.wasm");
+        let (component, limits) = (std::fs::read(dpkg).unwrap(), Limits::default());
+        for profile in Profile::ALL {
+            let here = Compiler::InProcess.compile(profile, &component, &limits).unwrap();
+            let site = Compiler::InProcess.precompile(profile.engine().unwrap(), &component, &limits).unwrap();
+            assert!(here.bytes() == site, "{profile:?}: it depends on the processor of this machine");
+        }
     }
 }

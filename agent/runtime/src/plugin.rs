@@ -1,7 +1,10 @@
 //! Loading: from the bytes of a component to a plugin that can scan.
 
+use crate::artefact::{Artefact, ArtefactError, Artefacts, Source};
+#[cfg(feature = "compiler")]
 use crate::cache::ArtefactCache;
-use crate::compile::{Artefact, CompileError, Compiler};
+#[cfg(feature = "compiler")]
+use crate::compile::{CompileError, Compiler};
 use crate::endpoint::Endpoint;
 use crate::engine::{MEMORY_RESERVATION_BYTES, Profile, SharedTicker};
 use crate::grants::Grants;
@@ -10,11 +13,15 @@ use crate::limits::{LimitExceeded, Limits};
 use crate::manifest::{AskedLimits, Manifest, ManifestError, World};
 use crate::parts;
 use crate::scan::Scan;
+use crate::text::printable;
 use crate::world::{self, ApplicabilityPre, State};
 use farrier_protocol::Digest;
 use std::sync::Arc;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
+
+/// Bytes of the engine's words on an artefact that does not fit, at most.
+const MAX_PROBLEM_BYTES: usize = 256;
 
 /// A component host: one engine, one set of limits.
 #[derive(Clone)]
@@ -80,8 +87,12 @@ pub enum LoadError {
     #[error(transparent)]
     Limit(#[from] LimitExceeded),
     /// It could not be compiled.
+    #[cfg(feature = "compiler")]
     #[error(transparent)]
     Compile(#[from] CompileError),
+    /// It is not compiled here, and what the site compiled cannot be used.
+    #[error(transparent)]
+    Artefact(#[from] ArtefactError),
     /// It wants something that no plugin of its world gets.
     #[error(
         "the plugin imports `{import}`, which is not in the world `{world}` (its only imports are {list}); build it \
@@ -147,15 +158,15 @@ impl Runtime {
         &self.host.limits
     }
 
-    /// Loads an applicability plugin, from the cache if it is there, else by compiling it.
+    /// Loads an applicability plugin, in the compiled form that the source has of it.
     ///
     /// The component has to be authentic: its digest in the repository is for the caller to check.
     ///
     /// # Errors
     /// When it is not a plugin that this host can run.
-    pub fn load(&self, component: &[u8], cache: &ArtefactCache, compiler: &Compiler) -> Result<Plugin, LoadError> {
+    pub fn load(&self, component: &[u8], source: Source<'_>) -> Result<Plugin, LoadError> {
         let world = World::Applicability;
-        let (manifest, component) = self.prepare(world, component, cache, compiler)?;
+        let (manifest, component) = self.prepare(world, component, source)?;
         let linked = self.link(world, &self.host.applicability, &component, ApplicabilityPre::new)?;
         let (host, limits) = (Arc::clone(&self.host), Arc::new(self.limits_of(&manifest)?));
         Ok(Plugin { host, world: linked, manifest: Arc::new(manifest), limits })
@@ -165,27 +176,16 @@ impl Runtime {
     ///
     /// # Errors
     /// When it is not an installer that this host can run.
-    pub fn load_installer(
-        &self,
-        component: &[u8],
-        cache: &ArtefactCache,
-        compiler: &Compiler,
-    ) -> Result<InstallerPlugin, LoadError> {
+    pub fn load_installer(&self, component: &[u8], source: Source<'_>) -> Result<InstallerPlugin, LoadError> {
         let world = World::Installer;
-        let (manifest, component) = self.prepare(world, component, cache, compiler)?;
+        let (manifest, component) = self.prepare(world, component, source)?;
         let linked = self.link(world, &self.host.installer, &component, InstallerPre::new)?;
         let limits = self.limits_of(&manifest)?;
         Ok(InstallerPlugin::new(Arc::clone(&self.host), linked, manifest, limits))
     }
 
     /// The manifest and the compiled component of a plugin for this world.
-    fn prepare(
-        &self,
-        world: World,
-        component: &[u8],
-        cache: &ArtefactCache,
-        compiler: &Compiler,
-    ) -> Result<(Manifest, Component), LoadError> {
+    fn prepare(&self, world: World, component: &[u8], source: Source<'_>) -> Result<(Manifest, Component), LoadError> {
         let (bytes, limit) = (component.len(), self.host.limits.component_bytes);
         if bytes > limit {
             return Err(LoadError::TooLarge { bytes, limit });
@@ -194,7 +194,12 @@ impl Runtime {
         manifest.check_runs_in(world).map_err(LoadError::OtherWorld)?;
         self.limits_of(&manifest)?;
         parts::check(component, &self.host.limits)?;
-        Ok((manifest, self.cached_or_compiled(component, cache, compiler)?))
+        let component = match source {
+            #[cfg(feature = "compiler")]
+            Source::Compiled(cache, compiler) => self.cached_or_compiled(component, cache, compiler)?,
+            Source::Signed(artefacts) => self.precompiled(&Digest::of(component), artefacts)?,
+        };
+        Ok((manifest, component))
     }
 
     /// The limits of a plugin: what it asks for less of, it gets less of.
@@ -213,6 +218,23 @@ impl Runtime {
         Ok(Limits { memory_bytes, call_milliseconds: call, ..limits })
     }
 
+    /// What the site compiled of the component with this digest.
+    fn precompiled(&self, component: &Digest, artefacts: &dyn Artefacts) -> Result<Component, ArtefactError> {
+        let Host { engine: host, limits, profile, .. } = &*self.host;
+        let engine = profile.engine().ok_or_else(|| ArtefactError::NoEngine { profile: profile.id() })?;
+        let limit = limits.artefact_bytes;
+        let signed = artefacts.artefact(engine, component, limit)?;
+        if signed.bytes.len() > limit {
+            return Err(ArtefactError::TooLarge { engine, limit });
+        }
+        let artefact = Artefact::signed(signed).ok_or(ArtefactError::Altered { engine })?;
+        deserialize(host, &artefact).map_err(|error| ArtefactError::OtherEngine {
+            engine,
+            problem: printable(&format!("{error:#}"), MAX_PROBLEM_BYTES),
+        })
+    }
+
+    #[cfg(feature = "compiler")]
     fn cached_or_compiled(
         &self,
         component: &[u8],
@@ -306,10 +328,12 @@ fn engine_error(error: &wasmtime::Error) -> LoadError {
 #[allow(unsafe_code)]
 fn deserialize(engine: &Engine, artefact: &Artefact) -> wasmtime::Result<Component> {
     // SAFETY: the engine has to be given the unaltered output of its own compiler. An `Artefact` is nothing else: it is
-    // made in two places, by `Compiler::compile` of what the compiler has just written, in this process or in a child
-    // that runs a program of ours, and by `ArtefactCache::load` of bytes that carry a MAC under the device's key, which
-    // only `store` computes, for what `compile` returned. What is
-    // read here is the very buffer over which the MAC was computed, no file that could change in between. That artefact
-    // and engine agree in version and settings is checked by the engine, and again by the profile's id under the MAC.
+    // made in three places. `Compiler::compile` makes it of what the compiler has just written, in this process or in a
+    // child that runs a program of ours. `ArtefactCache::load` makes it of bytes that carry a MAC under the device's key,
+    // which only `store` computes, for what `compile` returned. `Artefact::signed` makes it of bytes with the SHA-256
+    // that a site signed for this engine and this component: its publisher vouches, with a key for nothing else, that
+    // the compiler wrote them, as it vouches for the components of a host that compiles. What is read here is the very
+    // buffer over which MAC or SHA-256 was computed, no file that could change in between. That artefact and engine
+    // agree in version and settings is checked by the engine, and again by the id under the MAC or in the target's name.
     unsafe { Component::deserialize(engine, artefact.bytes()) }
 }

@@ -12,7 +12,7 @@ use artefacts::built;
 use farrier_plugin_hostile::Deed;
 use farrier_protocol::Digest;
 use farrier_runtime::{
-    ArtefactCache, CompileError, Compiler, Endpoint, Grants, Limits, Profile, Runtime, Scan, compile,
+    ArtefactCache, CompileError, Compiler, Endpoint, EngineId, Grants, Limits, Profile, Runtime, Scan, Source, compile,
 };
 use install_stage::{Stage, runs_programs};
 use std::ffi::OsString;
@@ -40,6 +40,9 @@ fn main() -> ExitCode {
     for profile in Profile::ALL {
         a_child_compiles_what_this_process_runs(profile);
         what_the_compiler_refuses_is_refused_with_its_words(profile);
+    }
+    for engine in EngineId::ALL {
+        a_child_compiles_for_other_machines(engine);
     }
     a_child_that_crashes_is_an_error();
     a_child_that_babbles_is_cut_off();
@@ -92,11 +95,17 @@ fn a_child_compiles_what_this_process_runs(profile: Profile) {
     let folder = tempfile::tempdir().unwrap();
     let cache = ArtefactCache::open(folder.path(), [1; 32]).unwrap();
     let runtime = Runtime::new(profile, Limits::default()).unwrap();
-    runtime.load(&component, &cache, &child("compile")).unwrap();
+    runtime.load(&component, Source::Compiled(&cache, &child("compile"))).unwrap();
     // The second time nothing is compiled: this compiler could not.
-    runtime.load(&component, &cache, &child("crash")).unwrap();
+    runtime.load(&component, Source::Compiled(&cache, &child("crash"))).unwrap();
     cache.retain(&[Digest([0; 32])]).unwrap();
-    assert!(runtime.load(&component, &cache, &child("crash")).is_err());
+    assert!(runtime.load(&component, Source::Compiled(&cache, &child("crash"))).is_err());
+}
+
+fn a_child_compiles_for_other_machines(engine: EngineId) {
+    let component = built("dpkg");
+    let made = |compiler: &Compiler| compiler.precompile(engine, &component, &Limits::default()).unwrap();
+    assert!(made(&child("compile")) == made(&Compiler::InProcess), "{engine}: a child compiles something else");
 }
 
 fn what_the_compiler_refuses_is_refused_with_its_words(profile: Profile) {
@@ -137,7 +146,7 @@ const RULES: &[u8] = b"\x01\0a\x02\0bc";
 fn hostile(root: &Path, limits: &Limits) -> impl FnMut(&str) -> Scan + use<> {
     let cache = ArtefactCache::open(root.join("artefacts"), [1; 32]).unwrap();
     let runtime = Runtime::new(Profile::Native, limits.clone()).unwrap();
-    let plugin = runtime.load(&built("hostile"), &cache, &child("compile")).unwrap();
+    let plugin = runtime.load(&built("hostile"), Source::Compiled(&cache, &child("compile"))).unwrap();
     std::fs::create_dir_all(root.join("etc")).unwrap();
     let endpoint = Endpoint::open(root).unwrap();
     let order_file = root.join("etc/hostile");
@@ -176,7 +185,7 @@ fn be_loaded() -> ExitCode {
     let runtime = Runtime::new(Profile::Native, Limits::default()).unwrap();
     let endpoint = Endpoint::open(Path::new(&root)).unwrap();
     let load_and_ask = |component: &[u8]| {
-        if let Ok(plugin) = runtime.load(component, &cache, &child("compile")) {
+        if let Ok(plugin) = runtime.load(component, Source::Compiled(&cache, &child("compile"))) {
             ask(&mut plugin.scan(&endpoint, Grants::new(plugin.manifest(), [""; 0], [""; 0]).unwrap()));
         }
     };

@@ -1,20 +1,20 @@
 //! Where components come from, and where their artefacts go.
 
-use farrier_runtime::ArtefactCache;
+use farrier_runtime::{ArtefactCache, Compiler, Source};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use tempfile::TempDir;
 use wasmparser::{Parser, Payload};
 
 /// Artefacts of all tests of this process: what one compiled, the others load.
-pub fn cache() -> &'static ArtefactCache {
+pub fn compiled() -> Source<'static> {
     static CACHE: OnceLock<(TempDir, ArtefactCache)> = OnceLock::new();
     let (_, cache) = CACHE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let cache = ArtefactCache::open(folder.path(), [1; 32]).unwrap();
         (folder, cache)
     });
-    cache
+    Source::Compiled(cache, &Compiler::InProcess)
 }
 
 /// The folder of all plugins.

@@ -4,7 +4,7 @@
 //! What `plugins/hostile-installer` can be told to do is a Rust enum, and the expectations below are a match without a
 //! wildcard. So a deed without a test breaks the build.
 
-use crate::artefacts::{built, cache, plugins, with_manifest};
+use crate::artefacts::{built, compiled, plugins, with_manifest};
 use crate::install_stage::{CONTENTS, Stage, runs_programs};
 use farrier_plugin_hostile_installer::{Deed, Phase};
 use farrier_runtime::install::{InstallCall, Restart, RestartSubject};
@@ -319,8 +319,7 @@ fn an_applicability_plugin_is_no_installer_and_no_installer_scans() {
     let error = stage.load(&built("hostile")).err().unwrap();
     assert!(matches!(&error, LoadError::OtherWorld(_)), "{error}");
     let runtime = Runtime::new(Profile::Native, Limits::default()).unwrap();
-    let load =
-        |component: &[u8]| runtime.load(component, cache(), &farrier_runtime::Compiler::InProcess).err().unwrap();
+    let load = |component: &[u8]| runtime.load(component, compiled()).err().unwrap();
     let error = load(&built("hostile-installer"));
     assert!(matches!(&error, LoadError::OtherWorld(_)), "{error}");
     // And if its manifest lies: what it imports gives it away.

@@ -1,7 +1,7 @@
 //! What is said of a component before it is compiled: what is in it, what is unusual, what it asks for.
 
-use crate::artefacts::{built, cache, with_manifest};
-use farrier_runtime::{Compiler, Limits, LoadError, Manifest, Profile, Runtime, inspect};
+use crate::artefacts::{built, compiled, with_manifest};
+use farrier_runtime::{Limits, LoadError, Manifest, Profile, Runtime, inspect};
 use serde_json::{Value, json};
 
 /// A built plugin with these fields in its manifest.
@@ -77,9 +77,7 @@ fn what_is_unusual_is_told() {
 #[test]
 fn a_plugin_gets_what_it_asks_for_if_that_is_not_too_much() {
     let runtime = Runtime::new(Profile::Native, Limits::default()).unwrap();
-    let load = |limits: Value| {
-        runtime.load(&altered("hostile", json!({ "limits": limits })), cache(), &Compiler::InProcess).map(drop)
-    };
+    let load = |limits: Value| runtime.load(&altered("hostile", json!({ "limits": limits })), compiled()).map(drop);
     assert!(load(json!({ "memory_mebibytes": 48, "call_seconds": 10 })).is_ok());
     let error = load(json!({ "memory_mebibytes": 49 })).unwrap_err();
     assert!(matches!(error, LoadError::AsksForMore { .. }));

@@ -7,6 +7,7 @@ mod hostile;
 mod hostile_installer;
 mod inspecting;
 mod install_stage;
+mod precompiled;
 mod properties;
 mod released;
 mod stage;

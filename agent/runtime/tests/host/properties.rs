@@ -1,7 +1,7 @@
 //! Components that somebody altered: whatever they are, they are refused or understood, and nobody panics.
 
-use crate::artefacts::{built, cache};
-use farrier_runtime::{Compiler, Limits, Manifest, Profile, Runtime, inspect};
+use crate::artefacts::{built, compiled};
+use farrier_runtime::{Limits, Manifest, Profile, Runtime, inspect};
 
 /// Random changes of each component.
 const ROUNDS: u64 = 2_000;
@@ -63,6 +63,6 @@ fn an_altered_component_is_loaded_or_refused() {
         let mut bytes = component.clone();
         let at = numbers.below(bytes.len());
         bytes[at] ^= 1 << numbers.below(8);
-        let _ = runtime.load(&bytes, cache(), &Compiler::InProcess);
+        let _ = runtime.load(&bytes, compiled());
     }
 }

@@ -2,13 +2,13 @@
 
 mod programs;
 
-use crate::artefacts::{built, cache};
+use crate::artefacts::{built, compiled};
 use farrier_plugin_hostile_installer::Phase;
 use farrier_protocol::Digest;
 use farrier_runtime::install::{BlobFile, Change, Entry, Options, Outcome, Selection, Update};
 use farrier_runtime::{
-    Compiler, Endpoint, GrantLists, InstallError, InstallLimits, Installation, InstallerGrants, InstallerPlugin,
-    Limits, Profile, Runtime,
+    Endpoint, GrantLists, InstallError, InstallLimits, Installation, InstallerGrants, InstallerPlugin, Limits, Profile,
+    Runtime,
 };
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -71,7 +71,7 @@ impl Stage {
     }
 
     pub fn load(&self, component: &[u8]) -> Result<InstallerPlugin, farrier_runtime::LoadError> {
-        self.runtime.load_installer(component, cache(), &Compiler::InProcess)
+        self.runtime.load_installer(component, compiled())
     }
 
     /// An installation where everything the manifest asks for is granted.

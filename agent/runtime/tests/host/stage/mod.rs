@@ -1,8 +1,8 @@
 //! A runtime, an endpoint and the guests, for tests.
 
-use crate::artefacts::{built, cache, plugins};
+use crate::artefacts::{built, compiled, plugins};
 use farrier_protocol::ComplianceState;
-use farrier_runtime::{Compiler, Endpoint, Grants, Limits, LoadError, Plugin, Profile, Runtime, Scan};
+use farrier_runtime::{Endpoint, Grants, Limits, LoadError, Plugin, Profile, Runtime, Scan};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 use tracing::field::{Field, Visit};
@@ -46,7 +46,7 @@ impl Stage {
     }
 
     pub fn load(&self, component: &[u8]) -> Result<Plugin, LoadError> {
-        self.runtime.load(component, cache(), &Compiler::InProcess)
+        self.runtime.load(component, compiled())
     }
 
     /// A scan by a built plugin.
