@@ -10,19 +10,19 @@ use crate::session::Session;
 use crate::site::Site;
 use crate::tls;
 use anyhow::Context as _;
-use farrier_runtime::{Compiler, Endpoint};
-use farrier_spool::Floors;
-use std::path::PathBuf;
-
-/// The argument that makes this program the compiler of another one of its kind.
-pub(crate) const COMPILE_COMPONENT: &str = "compile-component";
+use farrier_protocol::UnixTime;
+#[cfg(feature = "full")]
+use farrier_runtime::Compiler;
+use farrier_runtime::{Endpoint, EngineId};
 
 /// The agent of one endpoint.
 pub(crate) struct Agent {
     pub(crate) config: Config,
     pub(crate) layout: Layout,
     pub(crate) endpoint: Endpoint,
-    pub(crate) compiler: Compiler,
+    /// Who compiles plugins here; without one, the site does.
+    #[cfg(feature = "full")]
+    pub(crate) compiler: Option<Compiler>,
     pub(crate) progress: Progress,
 }
 
@@ -31,10 +31,25 @@ impl Agent {
     pub(crate) fn open(config: Config, progress: Progress) -> anyhow::Result<Self> {
         let layout = Layout::new(&config.data);
         let endpoint = Endpoint::open(&config.root).context("there is nothing to assess")?;
-        // What is running, even when an update has put another program in its place.
-        let program = PathBuf::from("/proc/self/exe");
-        let compiler = Compiler::Child { program, arguments: vec![COMPILE_COMPONENT.into()] };
-        Ok(Self { config, layout, endpoint, compiler, progress })
+        #[cfg(feature = "full")]
+        let compiler = config.plugins.compiles().then(Compiler::this_program);
+        Ok(Self {
+            config,
+            layout,
+            endpoint,
+            #[cfg(feature = "full")]
+            compiler,
+            progress,
+        })
+    }
+
+    /// The engine that the site compiles plugins for, where that is not done here.
+    pub(crate) fn engine(&self) -> Option<EngineId> {
+        #[cfg(feature = "full")]
+        if self.compiler.is_some() {
+            return None;
+        }
+        self.config.plugins.profile().engine()
     }
 
     /// Who this client is.
@@ -45,14 +60,9 @@ impl Agent {
         })
     }
 
-    /// The versions below which nothing is accepted.
-    pub(crate) fn floors(&self, identity: &Identity) -> anyhow::Result<Floors> {
-        Ok(Floors::load(&self.layout.floors(), identity.repository.0, identity.client)?)
-    }
-
-    /// The site, over TLS; nothing is sent yet.
-    pub(crate) fn site(&self, identity: &Identity, floors: &Floors) -> anyhow::Result<Site> {
-        Site::new(&identity.site, tls::enrolled(identity, floors.accepted_time)?)
+    /// The site, over TLS, by a client that accepted a statement of this time; nothing is sent yet.
+    pub(crate) fn site(&self, identity: &Identity, accepted_time: UnixTime) -> anyhow::Result<Site> {
+        Site::new(&identity.site, tls::enrolled(identity, accepted_time)?)
     }
 
     /// The site was heard of now. For people only: no decision depends on it.

@@ -1,7 +1,6 @@
 //! An assessment: scan with the policy at hand, and record what it found.
 
 use crate::health;
-use crate::policy::StoredPolicy;
 use crate::report::{self, Noted};
 use crate::scan::{Outcome, Scanner, Tally};
 use crate::session::Session;
@@ -19,16 +18,16 @@ pub(crate) struct Assessment {
 
 /// Scans, collects into `tally`, and records. Nothing is sent.
 pub(crate) fn assess(session: &mut Session<'_>, tally: Tally) -> anyhow::Result<Assessment> {
-    let policy = session.policy()?.context(
+    let policy = session.policy().context(
         "there is no assignment to scan by yet: the site was not reached, or had nothing, since the enrolment",
     )?;
-    let scanner = Scanner::open(session.agent, &session.identity, &session.content)?;
+    let scanner = Scanner::open(session.agent, &session.identity, &session.content, &policy)?;
     let health = health::load(&session.spool, &policy.assignment)?;
     let outcome = scanner.scan(&policy, &health, tally)?;
     let Noted { blind, fell_back, trial } = report::record(session, &outcome, &policy.assignment, health)?;
     // Another version may name other scopes.
     if outcome.tally.incomplete || fell_back {
-        StoredPolicy::refetch(&session.spool)?;
+        session.note_missing_content()?;
     }
     Ok(Assessment { outcome, blind, trial })
 }

@@ -1,20 +1,23 @@
 //! The command line.
 
-use crate::agent::{Agent, COMPILE_COMPONENT};
+use crate::agent::Agent;
 use crate::assess::assess;
 use crate::config::Config;
-use crate::enroll::enroll;
+use crate::enroll::{Enrolled, enroll};
 use crate::explain::explain;
-use crate::fetch::{fetch_for_shadows, poll};
+use crate::fetch::poll;
+use crate::identity::Identity;
 use crate::output::{Reported, explanations_text, scan_json, scan_text};
 use crate::progress::Progress;
+use crate::renewal;
 use crate::report::send;
 use crate::run::run;
 use crate::scan::Tally;
 use crate::session::Session;
 use crate::shadows;
-use crate::site::{Site, SiteError};
+use crate::site::{Site, is_unreachable};
 use crate::status::status;
+use crate::supply::fetch_for_shadows;
 use crate::user::{Which, defer, install, list, parse_duration, session_or_answers};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -110,9 +113,8 @@ const NOT_INSTALLED: u8 = 2;
 /// Does what the command line says.
 #[must_use]
 pub fn main() -> ExitCode {
-    // Before anything else is started or opened: this process is to have nothing to lose.
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == COMPILE_COMPONENT) {
-        let served = farrier_runtime::compile::serve_child(io::stdin(), io::stdout());
+    #[cfg(feature = "full")]
+    if let Some(served) = farrier_runtime::compile::serve_if_child() {
         return finish(served.map(|()| ExitCode::SUCCESS).map_err(Into::into));
     }
     let arguments = Arguments::parse();
@@ -143,8 +145,12 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let agent = Agent::open(config, Progress::on_terminal())?;
     match arguments.command {
         Command::Enroll { token, force } => {
-            let identity = network()?.block_on(enroll(&agent, &token, force))?;
-            print(&format!("Enrolled as client {} of {}\n", identity.client, identity.site))?;
+            let Enrolled { identity, waits_for_approval } = network()?.block_on(enroll(&agent, &token, force))?;
+            let Identity { client, site, .. } = identity;
+            print(&format!("Enrolled as client {client} of {site}\n"))?;
+            if waits_for_approval {
+                print(&format!("It waits for an administrator: `farrier client approve {client}` lets it in\n"))?;
+            }
         }
         Command::Run => network()?.block_on(run(&agent))?,
         Command::Scan { json, offline } => scan(&agent, json, offline)?,
@@ -217,9 +223,12 @@ async fn contact(session: &mut Session<'_>) -> Result<Site, String> {
     session.agent.progress.show(format_args!("Polling {}", session.identity.site));
     let polled = poll(session, &site).await;
     session.agent.progress.clear();
+    if !polled.as_ref().is_err_and(is_unreachable) {
+        renewal::renew_if_due(session, &site).await;
+    }
     match polled {
         Ok(_) => Ok(site),
-        Err(error) if matches!(error.downcast_ref(), Some(SiteError::Unreachable { .. })) => Err(format!("{error:#}")),
+        Err(error) if is_unreachable(&error) => Err(format!("{error:#}")),
         Err(error) => {
             tracing::warn!(error = format!("{error:#}"), "Poll failed: this scan uses what is stored");
             Ok(site)

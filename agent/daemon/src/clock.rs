@@ -21,8 +21,24 @@ const BEFORE_ANY_BUILD: UnixTime = 1_748_736_000;
 
 /// What the clock says; to measure periods by and to show, never to judge expiry by.
 pub(crate) fn now() -> UnixTime {
+    #[cfg(test)]
+    if let Some(time) = SET.get() {
+        return time;
+    }
     let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     UnixTime::try_from(elapsed.as_secs()).unwrap_or(UnixTime::MAX)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// What the clock of this thread says, where a test has set it: each test has a thread.
+    static SET: std::cell::Cell<Option<UnixTime>> = const { std::cell::Cell::new(None) };
+}
+
+/// Sets the clock, for the test on this thread.
+#[cfg(test)]
+pub(crate) fn set_clock(time: UnixTime) {
+    SET.set(Some(time));
 }
 
 /// The time as TLS judges certificates by it: not before the agent was built or the last assignment issued.

@@ -105,12 +105,19 @@ impl Incoming {
     }
 
     /// Verifies the whole and gives it its name; before, nobody uses it.
-    pub(crate) fn finish(self) -> anyhow::Result<()> {
+    pub(crate) fn finish(mut self) -> anyhow::Result<()> {
         ensure!(self.missing_bytes == 0, "{} ends {} bytes early", self.digest, self.missing_bytes);
-        let digest = Digest(self.hasher.finalize().into());
+        let digest = Digest(self.hasher.finalize_reset().into());
         ensure!(digest == self.digest, "the content sent as {} has another digest: it was tampered with", self.digest);
         let kept = self.file.sync_data().and_then(|()| fs::rename(&self.partial, &self.path));
         kept.context("the disk does not take the content")
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        // What has its name by now has this one no more; and on a full disk nothing else is to be in the way.
+        let _ = fs::remove_file(&self.partial);
     }
 }
 
@@ -155,6 +162,7 @@ mod tests {
             let error = incoming.write(bytes).and_then(|()| incoming.finish()).unwrap_err();
             assert!(error.to_string().contains(refusal), "{error}");
             assert!(!content.has(&digest));
+            assert_eq!(fs::read_dir(&content.folder).unwrap().count(), 0, "nothing of it stays");
         }
     }
 
@@ -172,7 +180,7 @@ mod tests {
     fn what_nobody_refers_to_is_removed() {
         let (_folder, content) = content();
         let (kept, removed) = (put(&content, b"a"), put(&content, b"b"));
-        content.receive(&Digest::of(b"c"), 1).unwrap();
+        fs::write(content.folder.join(format!("{}{PARTIAL}", Digest::of(b"c"))), b"").unwrap();
         content.retain(&[kept].into()).unwrap();
         assert!(content.has(&kept) && !content.has(&removed));
         assert_eq!(fs::read_dir(&content.folder).unwrap().count(), 1);

@@ -1,9 +1,13 @@
 //! Enrolment: from a one-time token to a client with a key, a certificate and a root of trust.
 
 use crate::agent::Agent;
+use crate::certificate;
+use crate::floors::Floors;
+use crate::hardware::Device;
 use crate::identity::Identity;
 use crate::inventory;
 use crate::lock::Lock;
+use crate::repository::Repository;
 use crate::site::Site;
 use crate::tls;
 use anyhow::{Context as _, bail, ensure};
@@ -12,13 +16,20 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use farrier_protocol::Digest;
 use farrier_protocol::enrollment::{EnrollmentReply, EnrollmentRequest, EnrollmentToken};
 use farrier_runtime::KEY_BYTES;
-use farrier_spool::{Floors, FloorsError};
-use farrier_trust::RepositoryRoot;
-use rcgen::{CertificateParams, DistinguishedName, KeyPair, PublicKeyData as _};
-use x509_parser::prelude::{FromDer as _, X509Certificate};
+use farrier_spool::RecordError;
+use rcgen::KeyPair;
 
-/// Enrols this endpoint and returns who it is now.
-pub(crate) async fn enroll(agent: &Agent, token: &str, force: bool) -> anyhow::Result<Identity> {
+/// An endpoint that has just become a client.
+#[derive(Debug)]
+pub(crate) struct Enrolled {
+    /// Who it is now.
+    pub(crate) identity: Identity,
+    /// Whether an administrator has to approve it before the site tells it anything.
+    pub(crate) waits_for_approval: bool,
+}
+
+/// Enrols this endpoint.
+pub(crate) async fn enroll(agent: &Agent, token: &str, force: bool) -> anyhow::Result<Enrolled> {
     let token = decode_token(token)?;
     agent.layout.create()?;
     let _lock = Lock::wait(&agent.layout.lock(), &agent.progress)?;
@@ -26,7 +37,7 @@ pub(crate) async fn enroll(agent: &Agent, token: &str, force: bool) -> anyhow::R
     let before = match Identity::load(&file) {
         Ok(Some(Identity { client, site, .. })) if !force => bail!(
             "this endpoint is already client {client} of {site}: use --force to give that up and enrol anew (the site \
-             then shows it as another client)"
+             then shows it as another client, unless the token was made by `farrier token create --client {client}`)"
         ),
         // A damaged identity is what --force is for, too.
         Err(_) if force => None,
@@ -34,23 +45,30 @@ pub(crate) async fn enroll(agent: &Agent, token: &str, force: bool) -> anyhow::R
     };
     // Read before the token is spent.
     let floors = match Floors::read(&agent.layout.floors()) {
-        Err(FloorsError::Damaged { .. }) if force => None,
-        floors => floors?,
+        Err(RecordError::Damaged { .. }) if force => None,
+        floors => {
+            floors.context("use `farrier-agent enroll --force TOKEN` to begin without the versions accepted before")?
+        }
     };
     let key = KeyPair::generate().context("no key could be made")?;
     agent.progress.show(format_args!("Enrolling at {}", token.site));
     let site = Site::new(&token.site, tls::enrolling(token.authority)?)?;
     let reply = site.enroll(&request(&token, &key, agent)?).await;
     agent.progress.clear();
+    let reply = reply?;
+    let waits_for_approval = reply.waits_for_approval;
     // What this device compiled stays its own, whoever it is a client of.
     let device_key = before.map_or_else(Identity::new_device_key, |before| Ok(before.device_key))?;
-    let identity = identity(&token, &key, reply?, device_key)?;
+    let identity = identity(&token, &key, reply, device_key)?;
+    let tenant = Repository::under(&identity.root, &farrier_trust::Floors::default())
+        .context("the site's root of trust cannot be used")?
+        .tenant()?;
     identity.store(&file)?;
     // After the identity: until there is a new one, the old one keeps its floors.
-    let (repository, client) = (identity.repository.0, identity.client);
-    let floors = floors.unwrap_or_else(|| Floors::new(repository, client)).of_enrollment(repository, client);
+    let client = identity.client;
+    let floors = floors.unwrap_or_else(|| Floors::new(tenant, client)).of_enrollment(tenant, client);
     floors.store(&agent.layout.floors())?;
-    Ok(identity)
+    Ok(Enrolled { identity, waits_for_approval })
 }
 
 fn decode_token(text: &str) -> anyhow::Result<EnrollmentToken> {
@@ -63,14 +81,11 @@ fn decode_token(text: &str) -> anyhow::Result<EnrollmentToken> {
 }
 
 fn request(token: &EnrollmentToken, key: &KeyPair, agent: &Agent) -> anyhow::Result<EnrollmentRequest> {
-    let mut params = CertificateParams::default();
-    // The site gives the client its name; it takes nothing but the public key.
-    params.distinguished_name = DistinguishedName::new();
-    let request = params.serialize_request(key).context("the certificate request could not be made")?;
     Ok(EnrollmentRequest {
         secret: token.secret,
-        certificate_request: request.der().to_vec(),
+        certificate_request: certificate::request(key)?,
         hostname: inventory::take(&agent.config.root).hostname,
+        hardware: Device::of(&agent.config).hardware,
     })
 }
 
@@ -81,22 +96,20 @@ fn identity(
     reply: EnrollmentReply,
     device_key: [u8; KEY_BYTES],
 ) -> anyhow::Result<Identity> {
-    let EnrollmentReply { client, certificate, authority } = reply;
+    let EnrollmentReply { client, certificate, authority, root, waits_for_approval: _ } = reply;
+    ensure!(
+        Digest::of(&root) == token.repository,
+        "the site's reply holds another root of trust than the token names: it is refused"
+    );
     ensure!(
         Digest::of(&authority) == token.authority,
         "the site's reply names another certificate authority than the token: it is refused"
     );
-    let (_, parsed) = X509Certificate::from_der(&certificate).context("the site's reply holds no certificate")?;
-    ensure!(
-        parsed.public_key().raw == key.subject_public_key_info(),
-        "the certificate in the site's reply is not for this endpoint's key: it is refused"
-    );
-    let name = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
-    ensure!(name == Some(&client.to_string()), "the certificate in the site's reply is not for client {client}");
+    certificate::check(&certificate, &authority, client, key)?;
     Ok(Identity {
         client,
         site: token.site.clone(),
-        repository: RepositoryRoot(token.repository),
+        root,
         authority,
         certificate,
         key: key.serialize_der(),

@@ -56,8 +56,8 @@ impl<'a> Query<'a> {
 
 /// The updates that `text` names: by full name, by source or by id.
 pub(crate) fn explain(session: &mut Session<'_>, text: &str) -> anyhow::Result<Vec<Explanation>> {
-    let policy = session.policy()?.context("there is no assignment yet: run `farrier-agent scan` first")?;
-    let scanner = Scanner::open(session.agent, &session.identity, &session.content)?;
+    let policy = session.policy().context("there is no assignment yet: run `farrier-agent scan` first")?;
+    let scanner = Scanner::open(session.agent, &session.identity, &session.content, &policy)?;
     let health = health::load(&session.spool, &policy.assignment)?;
     let mut chunks = Chunks::new(&session.content)?;
     let query = Query::parse(text.trim());

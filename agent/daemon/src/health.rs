@@ -21,7 +21,7 @@ pub(crate) fn load(spool: &Spool, assignment: &Assignment) -> anyhow::Result<Hea
 
 /// Takes note of how the version with this digest fared outside a scan. Returns what is remembered then.
 pub(crate) fn note(session: &mut Session<'_>, digest: Digest, conduct: Conduct) -> anyhow::Result<Health> {
-    let policy = session.policy()?.context("there is no assignment any more")?;
+    let policy = session.policy().context("there is no assignment any more")?;
     let spool = &session.spool;
     let mut health = load(spool, &policy.assignment)?;
     if conduct == Conduct::Unproven || (conduct == Conduct::Sound && !health.remembers(&digest)) {

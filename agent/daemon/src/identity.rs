@@ -1,11 +1,10 @@
-//! Who this client is: its id, its key and certificate, and what it trusts. Written by enrolment, one file, whole or not
-//! at all, readable by its owner only.
+//! Who this client is: its id, its key and certificate, and what it trusts. Written by enrolment and renewal, one file,
+//! whole or not at all, readable by its owner only.
 
 use crate::clock::random;
 use anyhow::{Context as _, bail};
 use farrier_protocol::{ClientId, Digest};
 use farrier_runtime::KEY_BYTES;
-use farrier_trust::RepositoryRoot;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs;
@@ -13,7 +12,9 @@ use std::io;
 use std::path::Path;
 
 /// What distinguishes the file from any other, and its version from a later one.
-const MAGIC: &[u8] = b"farrier identity 1\n";
+const MAGIC: &[u8] = b"farrier identity 2\n";
+/// What the file of an agent begins with whose sites signed their repositories in another way.
+const OLD_MAGIC: &[u8] = b"farrier identity 1\n";
 
 /// Who this client is.
 #[derive(Clone, Serialize, Deserialize)]
@@ -22,8 +23,8 @@ pub(crate) struct Identity {
     pub(crate) client: ClientId,
     /// The site's address, `https://host:port`.
     pub(crate) site: String,
-    /// The root of trust of the repository.
-    pub(crate) repository: RepositoryRoot,
+    /// The root metadata that the repository is trusted by, byte for byte.
+    pub(crate) root: Vec<u8>,
     /// The site's certificate authority, X.509 in DER.
     pub(crate) authority: Vec<u8>,
     /// The client's certificate, X.509 in DER.
@@ -53,7 +54,8 @@ impl Identity {
             }
         };
         let Some(identity) = decode(&bytes) else {
-            bail!("{} is damaged: enrol again with `farrier-agent enroll --force TOKEN`", file.display());
+            let what = if bytes.starts_with(OLD_MAGIC) { "was made by an older agent" } else { "is damaged" };
+            bail!("{} {what}: enrol again with `farrier-agent enroll --force TOKEN`", file.display());
         };
         Ok(Some(identity))
     }
@@ -92,7 +94,7 @@ mod tests {
         let identity = Identity {
             client: ClientId([1; 16]),
             site: "https://site.example.org:8443".into(),
-            repository: RepositoryRoot(Digest([2; 32])),
+            root: vec![2],
             authority: vec![3],
             certificate: vec![4],
             key: vec![5],
@@ -107,5 +109,14 @@ mod tests {
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&file, &bytes).unwrap();
         assert!(Identity::load(&file).unwrap_err().to_string().contains("enroll --force"));
+    }
+
+    #[test]
+    fn the_identity_of_an_older_agent_is_no_damage_but_of_no_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("identity");
+        fs::write(&file, [OLD_MAGIC, b"whatever it held"].concat()).unwrap();
+        let error = Identity::load(&file).unwrap_err().to_string();
+        assert!(error.contains("older agent") && error.contains("enroll --force"), "{error}");
     }
 }

@@ -4,7 +4,7 @@
 use crate::config::Config;
 use crate::local_time::WallClock;
 use farrier_protocol::state_message::{Abilities, Facts, Inventory, MAX_TAGS, bounded};
-use farrier_runtime::{Profile, WIT_VERSION};
+use farrier_runtime::WIT_VERSION;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use std::fs::File;
 use std::io::Read as _;
@@ -51,7 +51,7 @@ pub(crate) fn abilities(config: &Config) -> Abilities {
     let limits = config.limits.limits();
     Abilities {
         wit: bounded(WIT_VERSION),
-        engine: bounded(&Profile::Native.id()),
+        engine: bounded(&config.plugins.profile().id()),
         plugin_memory_bytes: limits.memory_bytes as u64,
         component_bytes: limits.component_bytes as u64,
     }
@@ -119,7 +119,7 @@ mod tests {
     fn abilities_are_the_agents_within_its_configuration() {
         let mut config = Config::default();
         let by_default = abilities(&config);
-        assert_eq!(by_default.engine, *Profile::Native.id(), "nothing of it is cut off");
+        assert_eq!(by_default.engine, *farrier_runtime::Profile::fastest().id(), "nothing of it is cut off");
         assert_eq!(by_default.wit, *WIT_VERSION);
         (config.limits.memory_bytes, config.limits.component_bytes) = (Some(1 << 20), Some(5 << 20));
         let limited = abilities(&config);

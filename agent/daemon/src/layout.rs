@@ -44,7 +44,8 @@ impl Layout {
         self.data.join("content")
     }
 
-    /// Compiled plugins.
+    /// Plugins that were compiled here.
+    #[cfg(feature = "full")]
     pub(crate) fn artefacts(&self) -> PathBuf {
         self.data.join("artefacts")
     }

@@ -7,8 +7,17 @@
 
 #![warn(missing_docs)]
 
+#[cfg(not(any(feature = "full", feature = "lite")))]
+compile_error!(
+    "an agent either compiles plugins on the device (the default feature `full`) or does not: add `--features lite` to \
+     `--no-default-features`"
+);
+
+mod accepted;
 mod agent;
+mod artefacts;
 mod assess;
+mod certificate;
 pub mod cli;
 mod clock;
 pub mod config;
@@ -19,6 +28,8 @@ mod enforce;
 mod enroll;
 mod explain;
 mod fetch;
+mod floors;
+mod hardware;
 mod health;
 mod hooks;
 mod identity;
@@ -26,16 +37,22 @@ mod inventory;
 mod layout;
 mod local_time;
 mod lock;
+mod notes;
 mod output;
 mod policy;
 mod progress;
+mod renewal;
 mod report;
+mod repository;
 mod run;
 mod scan;
 mod session;
+mod settled;
 mod shadows;
 mod site;
+mod statement;
 mod status;
+mod supply;
 mod tls;
 mod user;
 

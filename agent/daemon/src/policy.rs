@@ -1,112 +1,160 @@
-//! What this client is to do: the assignment it took, below the index that holds everything in it.
+//! What this client is to do: the assignment it took, and what of the signed repository that selects.
 
-use crate::site::Document;
+use crate::artefacts::ArtefactTargets;
+use crate::floors::Floors;
+use crate::repository::{Repository, Standing};
+use crate::statement::Director;
 use anyhow::{Context as _, anyhow};
-use farrier_agent_core::assignment;
+use farrier_agent_core::assignment::{Refusal, check, components, entries};
 use farrier_agent_core::versions::Version;
 use farrier_protocol::assignment::Assignment;
-use farrier_protocol::{ClientId, UnixTime};
+use farrier_protocol::poll::{PollReply, Statement};
+use farrier_protocol::{Digest, UnixTime};
+use farrier_runtime::EngineId;
 use farrier_spool::{Blob, Spool};
-use farrier_trust::Repository;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// A trusted index and an assignment of its targets.
+/// What the repository says of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Target {
+    /// SHA-256 of it.
+    pub(crate) digest: Digest,
+    /// Bytes of it.
+    pub(crate) length: u64,
+}
+
+/// Targets by name.
+pub(crate) type Targets = BTreeMap<String, Target>;
+
+/// An assignment whose entries all are targets of the repository.
 #[derive(Debug)]
 pub(crate) struct Policy {
     /// The assignment.
     pub(crate) assignment: Box<Assignment>,
-    /// The repository with its trusted index.
-    pub(crate) repository: Repository,
-    /// The index's version.
-    pub(crate) index_version: u64,
-    /// When the index expires.
-    pub(crate) index_expires: UnixTime,
+    /// SHA-256 of it, encoded.
+    pub(crate) digest: Digest,
+    /// When the statement was made that names it.
+    pub(crate) issued_at: UnixTime,
+    /// How the repository stood by which it was verified.
+    pub(crate) repository: Standing,
+    targets: Targets,
 }
 
 impl Policy {
-    /// The policy in these documents: of this client, not older than `floor`, everything in it signed. A new one is
-    /// taken at a time, `accept_at`, and only if the index has not expired by then; one that was taken before needs no
-    /// time.
-    pub(crate) fn verify(
-        documents: &StoredPolicy,
-        mut repository: Repository,
-        client: ClientId,
-        floor: u64,
-        accept_at: Option<UnixTime>,
-    ) -> anyhow::Result<Self> {
-        let index = match accept_at {
-            Some(now) => repository.accept(&documents.index.bytes, now)?,
-            None => repository.restore(&documents.index.bytes)?,
-        };
-        let (index_version, index_expires) = (index.version, index.expires);
-        let bytes = &documents.assignment.bytes;
-        let assignment = match accept_at {
-            Some(_) => decode(bytes),
-            None => decode(bytes).or_else(|error| decode_of_version_2(bytes).ok_or(error)),
-        };
-        let assignment =
-            assignment.map_err(|error| anyhow!("the assignment is not of this protocol version ({error})"))?;
-        assignment::check(&assignment, client, floor, |name, digest| repository.target(name, digest).is_some())?;
-        Ok(Self { assignment, repository, index_version, index_expires })
+    /// The assignment that `statement` names, in these bytes, if everything in it is one of these targets.
+    pub(crate) fn new(
+        statement: &Statement,
+        assignment: Box<Assignment>,
+        targets: Targets,
+        repository: Standing,
+    ) -> Result<Self, Refusal> {
+        let (digest, issued_at) = (statement.assignment, statement.issued_at);
+        let policy = Self { assignment, digest, issued_at, repository, targets };
+        let missing = entries(&policy.assignment).find(|(name, digest)| policy.target(name, digest).is_none());
+        match missing.map(|(name, _)| name.to_owned()) {
+            Some(name) => Err(Refusal::NotInRepository(name)),
+            None => Ok(policy),
+        }
+    }
+
+    /// The target of this name and digest.
+    pub(crate) fn target(&self, name: &str, digest: &Digest) -> Option<Target> {
+        self.named(name).filter(|target| target.digest == *digest)
+    }
+
+    /// The target of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<Target> {
+        self.targets.get(name).copied()
+    }
+
+    /// The artefact of this component for an engine, if the site has signed one.
+    pub(crate) fn artefact(&self, engine: EngineId, component: &Digest) -> Option<Target> {
+        self.named(&engine.target(component))
+    }
+
+    /// The artefacts of all components for an engine, as far as the site has signed them.
+    pub(crate) fn artefacts(&self, engine: EngineId) -> ArtefactTargets {
+        let artefact = |component| Some((component, self.artefact(engine, &component)?));
+        components(&self.assignment).filter_map(artefact).collect()
+    }
+
+    /// Whether all of it, down to the artefacts, is what it is in this one.
+    pub(crate) fn has_all_of(&self, other: &Self) -> bool {
+        (self.digest, &self.targets) == (other.digest, &other.targets)
     }
 
     /// How many bytes a component has, if they are more than `most`.
     pub(crate) fn too_large(&self, component: &impl Version, most: usize) -> Option<u64> {
-        let target = self.repository.target(component.target(), &component.digest())?;
+        let target = self.target(component.target(), &component.digest())?;
         (target.length > most as u64).then_some(target.length)
     }
 }
 
-/// The assignment in these bytes.
-fn decode(bytes: &[u8]) -> Result<Box<Assignment>, postcard::Error> {
-    farrier_protocol::decode(bytes)
+/// The targets that are artefacts of an assignment's components for this engine.
+pub(crate) fn artefact_names(assignment: &Assignment, engine: Option<EngineId>) -> impl Iterator<Item = String> {
+    let engine = engine.into_iter();
+    engine.flat_map(move |engine| components(assignment).map(move |component| engine.target(&component)))
 }
 
-/// The assignment that an agent stored which knew of no other versions of plugins: there are none then. It is followed
-/// until the site sends another.
-fn decode_of_version_2(bytes: &[u8]) -> Option<Box<Assignment>> {
-    // What is missing are three lists, and an empty list is a zero.
-    decode(&[bytes, &[0; 3]].concat()).ok()
+/// The assignment in these bytes, which are verified, if it fits together and is for this client.
+pub(crate) fn decode(bytes: &[u8], statement: &Statement) -> anyhow::Result<Box<Assignment>> {
+    let assignment: Box<Assignment> = farrier_protocol::decode(bytes)
+        .map_err(|error| anyhow!("the assignment is not of this protocol version ({error})"))?;
+    check(&assignment, statement.client, statement.version)?;
+    Ok(assignment)
 }
 
-/// What the spool keeps of the policy: both documents as the site sent them.
-#[derive(Debug, Clone)]
+/// What the spool keeps of a policy: everything that it is verified by, as it came.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct StoredPolicy {
-    /// The encoded assignment.
-    pub(crate) assignment: Document,
-    /// The signed index.
-    pub(crate) index: Document,
+    /// The metadata by its role, in the order in which it is verified.
+    pub(crate) metadata: Vec<(String, Vec<u8>)>,
+    /// The encoded reply to the poll, with its assignment.
+    pub(crate) reply: Vec<u8>,
+    /// The targets that were found in earlier metadata of a role that cannot be used any more.
+    pub(crate) held: Targets,
 }
 
 impl StoredPolicy {
-    /// The documents in the spool, if a policy was ever taken.
+    /// The policy in the spool, if one was ever followed.
     pub(crate) fn load(spool: &Spool) -> anyhow::Result<Option<Self>> {
-        let (Some(assignment), Some(index)) = (spool.blob(Blob::Assignment)?, spool.blob(Blob::Index)?) else {
-            return Ok(None);
-        };
-        let document = |bytes: &[u8]| farrier_protocol::decode(bytes).context("the spool's policy is damaged");
-        let mut stored = Self { assignment: document(&assignment)?, index: document(&index)? };
-        if decode(&stored.assignment.bytes).is_err() {
-            // Of another version of the agent: the next poll is to bring it in this one's form.
-            stored.assignment.tag.clear();
+        let Some(bytes) = spool.blob(Blob::Policy)? else { return Ok(None) };
+        farrier_protocol::decode(&bytes).map(Some).map_err(|_| anyhow!("the spool's policy is damaged"))
+    }
+
+    /// Verifies the policy again: by its own metadata under its own root, not below the floors, without a time. What was
+    /// followed once is followed until there is something newer. With it come the artefacts for the engine of an agent that
+    /// does not compile.
+    pub(crate) fn verify(&self, floors: &Floors, engine: Option<EngineId>) -> anyhow::Result<Policy> {
+        let repository = Repository::restored(&self.metadata, &floors.repository)?;
+        let director = Director::new(&repository, floors)?;
+        let statement = director.verify(&self.reply, None, None)?;
+        let assignment = decode(self.assignment()?, &statement)?;
+        let held = |name: &str| self.held.get(name).copied().or_else(|| repository.held(name));
+        let names = entries(&assignment).map(|(name, _)| name.to_owned());
+        let artefacts = artefact_names(&assignment, engine);
+        let found = |name: String| held(&name).map(|target| (name, target));
+        let targets = names.chain(artefacts).filter_map(found).collect();
+        let policy = Policy::new(&statement, assignment, targets, repository.standing()?)?;
+        match floors.admit(&policy) {
+            true => Ok(policy),
+            false => Err(anyhow!("it is older than what was followed last")),
         }
-        Ok(Some(stored))
     }
 
-    /// Keeps the documents, both or none.
-    pub(crate) fn store(&self, spool: &Spool) -> anyhow::Result<()> {
-        let (assignment, index) = (farrier_protocol::encode(&self.assignment)?, farrier_protocol::encode(&self.index)?);
-        Ok(spool.store(&[(Blob::Assignment, &assignment), (Blob::Index, &index)])?)
+    /// When the metadata of each role expires, as it says: to show, not to decide by.
+    pub(crate) fn expiries(&self) -> Vec<(String, String)> {
+        let expiry = |bytes: &[u8]| {
+            let metadata: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+            Some(metadata["signed"]["expires"].as_str()?.to_owned())
+        };
+        self.metadata.iter().filter_map(|(role, bytes)| Some((role.clone(), expiry(bytes)?))).collect()
     }
 
-    /// Something of what is stored is missing on disk or damaged: the next poll gets everything again.
-    pub(crate) fn refetch(spool: &Spool) -> anyhow::Result<()> {
-        Self::load(spool)?.map_or(Ok(()), |stored| stored.store_for_refetch(spool))
-    }
-
-    /// Keeps the documents without their validators, so that the next poll gets them, and everything in them, again.
-    fn store_for_refetch(mut self, spool: &Spool) -> anyhow::Result<()> {
-        self.assignment.tag.clear();
-        self.index.tag.clear();
-        self.store(spool)
+    /// The encoded assignment.
+    pub(crate) fn assignment(&self) -> anyhow::Result<&[u8]> {
+        let reply: PollReply<'_> = farrier_protocol::decode(&self.reply)?;
+        reply.assignment.context("the stored reply has no assignment")
     }
 }

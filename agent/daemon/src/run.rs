@@ -3,14 +3,18 @@
 use crate::agent::Agent;
 use crate::clock::{now, random};
 use crate::enforce::{Engine, Next};
-use crate::fetch::{Polled, Settled, fetch_for_shadows, poll};
+use crate::fetch::{Polled, poll};
 use crate::lock::{self, Attempt, Lock};
+use crate::renewal;
 use crate::report::send;
 use crate::session::Session;
+use crate::settled::Settled;
 use crate::shadows;
-use crate::site::{Site, SiteError};
-use farrier_agent_core::schedule::{Timer, jittered, next_scan, retry};
+use crate::site::{Site, exclusion, is_unreachable};
+use crate::supply::fetch_for_shadows;
+use farrier_agent_core::schedule::{Timer, backoff, jittered, next_scan, retry};
 use farrier_protocol::assignment::Schedule;
+use farrier_protocol::enrollment::Exclusion;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -24,6 +28,8 @@ const FAILED_TURN_SECONDS: i64 = 300;
 const BUSY_NAP: Duration = Duration::from_millis(250);
 /// The longest an engine's turn takes, but for an installation: then the site may be heard of.
 const TURN: Duration = Duration::from_secs(10);
+/// The longest that a client waits before it asks a site again that keeps it out until an administrator acts.
+const KEPT_OUT_SECONDS: u32 = 6 * 3_600;
 /// The longest sleep: clocks are set and machines are suspended, and a timer notices only when it is looked at.
 const MAX_NAP_SECONDS: u32 = 60;
 
@@ -75,6 +81,10 @@ pub(crate) struct Daemon<'a> {
     failures: u32,
     incomplete_scans: u32,
     settled: Option<Settled>,
+    /// When the certificate is to be renewed: then a poll is more than a question.
+    renewal: Timer,
+    /// Why polls fail at present: it is logged once.
+    refusal: Option<String>,
     engine: Option<Engine>,
     /// When the engine has something to do, if nothing but time changes.
     wake: Option<Timer>,
@@ -97,6 +107,8 @@ impl<'a> Daemon<'a> {
             failures: 0,
             incomplete_scans: 0,
             settled: None,
+            renewal: due,
+            refusal: None,
             engine: None,
             wake: None,
             is_busy: false,
@@ -114,6 +126,12 @@ impl<'a> Daemon<'a> {
     #[cfg(test)]
     pub(crate) fn skip_to_scan(&mut self) {
         self.scan = Timer::due_now(now());
+    }
+
+    /// How long no poll is due.
+    #[cfg(test)]
+    pub(crate) fn seconds_to_poll(&self) -> u32 {
+        self.poll.remaining_seconds(now())
     }
 
     /// How long no scan is due.
@@ -141,7 +159,8 @@ impl<'a> Daemon<'a> {
     /// Does what is due. Errors are logged, and tried again by the schedule.
     pub(crate) async fn work(&mut self) {
         self.is_busy = false;
-        let has_work = self.scan.is_due(now()) || self.wake.is_some_and(|wake| wake.is_due(now()));
+        let has_work =
+            self.scan.is_due(now()) || self.wake.is_some_and(|wake| wake.is_due(now())) || self.renewal.is_due(now());
         if !has_work && let Some(settled) = self.settled.take() {
             match settled.is_unchanged(self.agent).await {
                 Ok(true) => {
@@ -180,11 +199,12 @@ impl<'a> Daemon<'a> {
                     (reachable, online) = (Some(site), true);
                 }
                 Err(error) => {
-                    online = !is_unreachable(&error);
+                    online = !is_unreachable(&error) && exclusion(&error).is_none();
                     self.failed(&error);
                 }
             }
         }
+        self.renewal = Timer::start(now(), renewal::seconds_left(&session.identity, session.accepted.trusted_now()));
         self.follow_schedule(session);
         if self.scan.is_due(now()) {
             let trial = self.scan_with_engine(session).unwrap_or_else(|error| {
@@ -274,7 +294,7 @@ impl<'a> Daemon<'a> {
 
     /// The site's periods, unless this client has its own.
     fn follow_schedule(&mut self, session: &mut Session<'_>) {
-        if let Ok(Some(policy)) = session.policy() {
+        if let Some(policy) = session.policy() {
             self.schedule = policy.assignment.assessment.schedule;
             override_schedule(&mut self.schedule, self.agent);
         }
@@ -282,6 +302,9 @@ impl<'a> Daemon<'a> {
 
     fn succeeded(&mut self) {
         self.failures = 0;
+        if self.refusal.take().is_some() {
+            tracing::info!("Polls succeed again");
+        }
         self.poll = Timer::start(now(), jittered(self.schedule.poll_seconds, chance()));
     }
 
@@ -305,27 +328,46 @@ impl<'a> Daemon<'a> {
         }
     }
 
+    /// What is waited after a poll that failed.
+    fn seconds_to_retry(&self, exclusion: Option<Exclusion>) -> u32 {
+        let period = self.schedule.poll_seconds;
+        match exclusion {
+            Some(Exclusion::Revoked | Exclusion::Superseded | Exclusion::Unknown) => {
+                backoff(period, KEPT_OUT_SECONDS.max(period), self.failures, chance())
+            }
+            // Somebody is about to approve it, perhaps.
+            Some(Exclusion::WaitsForApproval) | None => retry(period, self.failures, chance()),
+        }
+    }
+
     fn failed(&mut self, error: &anyhow::Error) {
         self.failures = self.failures.saturating_add(1);
-        let seconds = retry(self.schedule.poll_seconds, self.failures, chance());
+        let seconds = self.seconds_to_retry(exclusion(error));
         self.poll = Timer::start(now(), seconds);
         let error_text = format!("{error:#}");
         if is_unreachable(error) {
             tracing::info!(error = error_text, retry_seconds = seconds, "Offline");
+            // The site does not say so: it ends the connection.
+            if let Some(expiry) = self.agent.identity().ok().and_then(|identity| renewal::expiry(&identity, now())) {
+                tracing::warn!("{expiry}");
+            }
+        } else if self.refusal.as_ref() == Some(&error_text) {
+            tracing::debug!(error = error_text, retry_seconds = seconds, "Poll failed as before");
         } else {
             tracing::warn!(error = error_text, retry_seconds = seconds, "Poll failed");
+            self.refusal = Some(error_text);
         }
     }
 }
 
-fn is_unreachable(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(SiteError::Unreachable { .. }))
-}
-
+/// Polls and, also while polls are refused, renews the certificate if it is time.
 async fn contact(session: &mut Session<'_>) -> anyhow::Result<(Site, Polled)> {
     let site = session.site()?;
-    let polled = poll(session, &site).await?;
-    Ok((site, polled))
+    let polled = poll(session, &site).await;
+    if !polled.as_ref().is_err_and(is_unreachable) {
+        renewal::renew_if_due(session, &site).await;
+    }
+    Ok((site, polled?))
 }
 
 /// Sends what is queued: over the connection of the poll or, after a scan between two polls, over a new one.

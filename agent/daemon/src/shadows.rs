@@ -18,7 +18,7 @@ type Told = BTreeMap<String, Option<ShadowReport>>;
 /// changes by that.
 pub(crate) fn compare(session: &mut Session<'_>) -> anyhow::Result<()> {
     let told = told(&session.spool)?;
-    let Some(policy) = session.policy()? else { return Ok(()) };
+    let Some(policy) = session.policy() else { return Ok(()) };
     let shadows = &policy.assignment.shadows;
     let mut reports: Vec<_> = told
         .keys()
@@ -31,7 +31,7 @@ pub(crate) fn compare(session: &mut Session<'_>) -> anyhow::Result<()> {
     let scan = scan.filter(|scan| scan.assignment_version == policy.assignment.assessment.version);
     if let Some(scan) = scan.filter(|_| !shadows.is_empty()) {
         let health = health::load(&session.spool, &policy.assignment)?;
-        let scanner = Scanner::open(session.agent, &session.identity, &session.content)?;
+        let scanner = Scanner::open(session.agent, &session.identity, &session.content, &policy)?;
         for shadow in shadows {
             let states = states_of(&session.spool.records()?, PluginTag::of(&shadow.name))?;
             let failed = scan.plugins.iter().any(|plugin| plugin.name == shadow.name && !plugin.error.is_empty());

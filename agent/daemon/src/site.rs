@@ -2,15 +2,16 @@
 
 use crate::content::Incoming;
 use anyhow::Context as _;
-use farrier_protocol::assignment::MAX_ASSIGNMENT_BYTES;
-use farrier_protocol::enrollment::{EnrollmentReply, EnrollmentRequest, MAX_ENROLLMENT_BYTES};
+use farrier_protocol::enrollment::{
+    EXCLUSION_HEADER, EnrollmentReply, EnrollmentRequest, Exclusion, MAX_ENROLLMENT_BYTES, MAX_ENROLLMENT_REPLY_BYTES,
+    RenewalReply, RenewalRequest,
+};
+use farrier_protocol::poll::{MAX_POLL_REPLY_BYTES, PollRequest};
 use farrier_protocol::state_message::StateReply;
 use farrier_protocol::{Digest, paths};
-use farrier_trust::MAX_INDEX_BYTES;
-use reqwest::header::{ETAG, HeaderValue, IF_NONE_MATCH};
+use reqwest::header::CONTENT_ENCODING;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
 use rustls::ClientConfig;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 const CONNECT_SECONDS: u64 = 10;
@@ -20,8 +21,6 @@ const IDLE_SECONDS: u64 = 30;
 const EXCHANGE_SECONDS: u64 = 60;
 /// The slowest a download may be, after the first minute.
 const MIN_BYTES_PER_SECOND: u64 = 2 * 1024;
-/// Bytes of a validator that is kept; a longer one is not.
-const MAX_TAG_BYTES: usize = 256;
 /// Bytes of a refusal that are shown.
 const MAX_REFUSAL_BYTES: usize = 1024;
 /// Bytes of the reply to state messages.
@@ -43,6 +42,8 @@ pub(crate) enum SiteError {
     Refused {
         /// The HTTP status.
         status: StatusCode,
+        /// Why it keeps this client out, if it does.
+        exclusion: Option<Exclusion>,
         /// Its words.
         reason: String,
     },
@@ -54,15 +55,6 @@ pub(crate) enum SiteError {
         /// What is wrong.
         problem: String,
     },
-}
-
-/// A document with the validator that asks whether it changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Document {
-    /// The validator; empty if there is none.
-    pub(crate) tag: String,
-    /// The document.
-    pub(crate) bytes: Vec<u8>,
 }
 
 /// A connection to the site, made with the first request and kept alive.
@@ -80,6 +72,11 @@ impl Site {
             .https_only(true)
             .no_proxy()
             .redirect(redirect::Policy::none())
+            // What is signed is what was sent: nothing is ever decompressed before it is verified.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
             .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
             .read_timeout(Duration::from_secs(IDLE_SECONDS))
             .timeout(Duration::from_secs(EXCHANGE_SECONDS))
@@ -92,18 +89,39 @@ impl Site {
     /// Asks to become a client.
     pub(crate) async fn enroll(&self, request: &EnrollmentRequest) -> anyhow::Result<EnrollmentReply> {
         let body = farrier_protocol::encode(request)?;
-        let bytes = self.post(paths::ENROLL, body, MAX_ENROLLMENT_BYTES).await?;
+        let bytes = self.post(paths::ENROLL, body, MAX_ENROLLMENT_REPLY_BYTES).await?;
         farrier_protocol::decode(&bytes).map_err(|_| nonsense(paths::ENROLL, "not of this protocol version").into())
     }
 
-    /// The assignment, if it is not the one with this validator.
-    pub(crate) async fn assignment(&self, known: Option<&str>) -> Result<Option<Document>, SiteError> {
-        self.document(paths::ASSIGNMENT, known, MAX_ASSIGNMENT_BYTES).await
+    /// Asks for a new certificate.
+    pub(crate) async fn renew(&self, request: &RenewalRequest) -> anyhow::Result<RenewalReply> {
+        let body = farrier_protocol::encode(request)?;
+        let bytes = self.post(paths::RENEW, body, MAX_ENROLLMENT_BYTES).await?;
+        farrier_protocol::decode(&bytes).map_err(|_| nonsense(paths::RENEW, "not of this protocol version").into())
     }
 
-    /// The signed repository index, if it is not the one with this validator.
-    pub(crate) async fn index(&self, known: Option<&str>) -> Result<Option<Document>, SiteError> {
-        self.document(paths::INDEX, known, MAX_INDEX_BYTES).await
+    /// Asks how things stand. The reply is encoded as it came.
+    pub(crate) async fn poll(&self, request: &PollRequest) -> anyhow::Result<Vec<u8>> {
+        let body = farrier_protocol::encode(request)?;
+        Ok(self.post(paths::POLL, body, MAX_POLL_REPLY_BYTES).await?)
+    }
+
+    /// A file of signed metadata; nothing if the site has none of this name. Of one that is longer than it may be there is
+    /// one byte too many: whoever verifies it says what that means.
+    pub(crate) async fn metadata(&self, file: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, SiteError> {
+        let request = self.client.get(format!("{}{}/{file}", self.address, paths::METADATA));
+        let mut response = match self.send(request.timeout(time_for(max_bytes))).await {
+            Err(SiteError::Refused { status: StatusCode::NOT_FOUND, .. }) => return Ok(None),
+            response => response?,
+        };
+        let enough = usize::try_from(max_bytes.saturating_add(1)).unwrap_or(usize::MAX);
+        let mut file = Vec::new();
+        while file.len() < enough
+            && let Some(bytes) = response.chunk().await.map_err(|error| self.unreachable(error))?
+        {
+            file.extend_from_slice(&bytes[..bytes.len().min(enough - file.len())]);
+        }
+        Ok(Some(file))
     }
 
     /// Sends an encoded batch of state messages.
@@ -114,9 +132,8 @@ impl Site {
 
     /// Downloads the content of this digest and length.
     pub(crate) async fn download(&self, digest: &Digest, length: u64, mut into: Incoming) -> anyhow::Result<()> {
-        let seconds = EXCHANGE_SECONDS + length / MIN_BYTES_PER_SECOND;
         let url = format!("{}{}/{digest}", self.address, paths::TARGETS);
-        let mut response = self.send(self.client.get(url).timeout(Duration::from_secs(seconds))).await?;
+        let mut response = self.send(self.client.get(url).timeout(time_for(length))).await?;
         while let Some(bytes) = response.chunk().await.map_err(|error| self.unreachable(error))? {
             into.write(&bytes)?;
         }
@@ -128,26 +145,6 @@ impl Site {
         self.client.get(format!("{}{}/{digest}", self.address, paths::CONTENT))
     }
 
-    async fn document(
-        &self,
-        path: &'static str,
-        known: Option<&str>,
-        max_bytes: usize,
-    ) -> Result<Option<Document>, SiteError> {
-        let mut request = self.client.get(format!("{}{path}", self.address));
-        if let Some(tag) = known.and_then(|tag| HeaderValue::from_str(tag).ok()) {
-            request = request.header(IF_NONE_MATCH, tag);
-        }
-        let response = self.send(request).await?;
-        if response.status() == StatusCode::NOT_MODIFIED {
-            return Ok(None);
-        }
-        let tag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).unwrap_or_default();
-        let tag = if tag.len() <= MAX_TAG_BYTES { tag.to_owned() } else { String::new() };
-        let bytes = self.body(path, response, max_bytes).await?;
-        Ok(Some(Document { tag, bytes }))
-    }
-
     async fn post(&self, path: &'static str, body: Vec<u8>, max_bytes: usize) -> Result<Vec<u8>, SiteError> {
         let response = self.send(self.client.post(format!("{}{path}", self.address)).body(body)).await?;
         self.body(path, response, max_bytes).await
@@ -156,9 +153,19 @@ impl Site {
     async fn send(&self, request: RequestBuilder) -> Result<Response, SiteError> {
         let mut response = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = response.status();
-        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+        if let Some(encoding) = response.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+            let reason = format!("its answer is encoded as {encoding:?}, which nobody asked for");
+            return Err(SiteError::Refused { status, exclusion: None, reason });
+        }
+        if status.is_redirection() {
+            let reason = "it sends this client elsewhere, and no redirect is followed".to_owned();
+            return Err(SiteError::Refused { status, exclusion: None, reason });
+        }
+        if status.is_success() {
             return Ok(response);
         }
+        let word = response.headers().get(EXCLUSION_HEADER).and_then(|word| word.to_str().ok());
+        let exclusion = word.and_then(Exclusion::from_word);
         let mut reason = Vec::new();
         while let Ok(Some(bytes)) = response.chunk().await
             && reason.len() < MAX_REFUSAL_BYTES
@@ -166,7 +173,7 @@ impl Site {
             reason.extend_from_slice(&bytes);
         }
         reason.truncate(MAX_REFUSAL_BYTES);
-        Err(SiteError::Refused { status, reason: plain(&reason) })
+        Err(SiteError::Refused { status, exclusion, reason: plain(&reason) })
     }
 
     async fn body(&self, path: &'static str, mut response: Response, max_bytes: usize) -> Result<Vec<u8>, SiteError> {
@@ -182,6 +189,24 @@ impl Site {
 
     fn unreachable(&self, source: reqwest::Error) -> SiteError {
         SiteError::Unreachable { address: self.address.clone(), source: source.without_url() }
+    }
+}
+
+/// What a download of so many bytes may take.
+fn time_for(bytes: u64) -> Duration {
+    Duration::from_secs(EXCHANGE_SECONDS + bytes / MIN_BYTES_PER_SECOND)
+}
+
+/// Whether an error is that the client is offline.
+pub(crate) fn is_unreachable(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(SiteError::Unreachable { .. }))
+}
+
+/// Why the site keeps this client out, if that is what the error says.
+pub(crate) fn exclusion(error: &anyhow::Error) -> Option<Exclusion> {
+    match error.downcast_ref() {
+        Some(SiteError::Refused { exclusion, .. }) => *exclusion,
+        _ => None,
     }
 }
 

@@ -1,11 +1,14 @@
 //! Where this client stands.
 
 use crate::agent::Agent;
+use crate::certificate::Validity;
 use crate::clock::{Moment, now};
 use crate::identity::Identity;
+use crate::notes::{Notes, Remark};
+use crate::policy::Policy;
 use crate::session::Session;
 use crate::user::{Shown, session_or_answers};
-use crate::{health, shadows};
+use crate::{health, renewal, shadows};
 use farrier_agent_core::enforcement::Job;
 use farrier_agent_core::shadow::ShadowReport;
 use farrier_agent_core::versions::Health;
@@ -16,13 +19,20 @@ use farrier_spool::Blob;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::rc::Rc;
 
 /// Where this client stands.
 pub(crate) struct Status {
     identity: Identity,
     last_contact: Option<UnixTime>,
     last_scan: Option<ScanResult>,
-    assignment: Option<Box<Assignment>>,
+    policy: Option<Rc<Policy>>,
+    /// The version of the newest root of trust.
+    root_version: u64,
+    /// When the metadata expires that the policy was verified by, by role.
+    expiries: Vec<(String, String)>,
+    /// How the polls went.
+    notes: Notes,
     /// Versions of plugins that are not used, because they failed again and again.
     fall_backs: Vec<FallBack>,
     /// What was found of versions of plugins that do not count.
@@ -56,8 +66,8 @@ impl Status {
             let state = Job::decode(key, &bytes).map_or("Damaged", |job| job.state().as_str());
             *jobs.entry(state).or_default() += 1;
         }
-        let assignment = session.policy()?.map(|policy| policy.assignment);
-        let health = assignment.as_ref().map(|assignment| health::load(&session.spool, assignment)).transpose()?;
+        let policy = session.policy();
+        let health = policy.as_ref().map(|policy| health::load(&session.spool, &policy.assignment)).transpose()?;
         Ok(Self {
             jobs,
             fall_backs: health.iter().flat_map(Health::told).cloned().collect(),
@@ -65,7 +75,10 @@ impl Status {
             identity: session.identity.clone(),
             last_contact: contact.and_then(|text| text.trim().parse().ok()),
             last_scan: scan.and_then(|bytes| farrier_protocol::decode(&bytes).ok()),
-            assignment,
+            policy,
+            root_version: session.accepted.root_version(),
+            expiries: session.accepted.expiries(),
+            notes: Notes::load(&session.spool)?,
             unsent: session.spool.stream()?.unsent(),
         })
     }
@@ -89,9 +102,19 @@ impl Status {
             "enrolled": true,
             "client": status.identity.client.to_string(),
             "site": status.identity.site,
+            "certificate_expires": Validity::of(&status.identity.certificate).ok().map(|validity| validity.until),
             "last_contact": status.last_contact,
             "last_scan": scan,
-            "assignment_version": status.assignment.as_ref().map(|assignment| assignment.assessment.version),
+            "assignment_version": status.policy.as_ref().map(|policy| policy.assignment.assessment.version),
+            "repository": {
+                "root_version": status.root_version,
+                "version": status.policy.as_ref().map(|policy| policy.repository.snapshot),
+                "verified_at": status.notes.refreshed.map(|refreshed| refreshed.time()),
+                "expires": status.expiries.iter().cloned().collect::<BTreeMap<_, _>>(),
+                "not_used": status.notes.doubt.as_ref().filter(|doubt| doubt.stands).map(remark_json),
+            },
+            "last_refusal": status.notes.refusal.as_ref().map(remark_json),
+            "state_lost": status.notes.loss.as_ref().map(remark_json),
             "fall_backs": status.fall_backs.iter().map(fall_back_json).collect::<Vec<_>>(),
             "shadows": status.shadows.iter().map(|shadow| shadow_json(shadow.result())).collect::<Vec<_>>(),
             "deployed_updates": status.jobs,
@@ -107,12 +130,22 @@ impl Status {
         let mut lines = vec![
             ("Client", status.identity.client.to_string()),
             ("Site", status.identity.site.clone()),
+            ("Certificate", describe_certificate(&status.identity)),
             ("Last contact", status.last_contact.map_or("never".to_owned(), ago)),
             ("Last scan", status.last_scan.as_ref().map_or("never".to_owned(), |scan| ago(scan.scanned_at))),
-            ("Assignment", status.assignment.as_ref().map_or("none yet".to_owned(), |it| describe(it))),
+            ("Assignment", status.policy.as_ref().map_or("none yet".to_owned(), |it| describe(&it.assignment))),
+            ("Repository", describe_repository(status)),
             ("Deployed updates", describe_jobs(&status.jobs)),
             ("Unsent messages", status.unsent.to_string()),
         ];
+        if !status.expiries.is_empty() {
+            let expiries = status.expiries.iter().map(|(role, expires)| format!("{role} {expires}"));
+            lines.push(("Expires", expiries.collect::<Vec<_>>().join(", ")));
+        }
+        let Notes { refusal, doubt, loss, .. } = &status.notes;
+        lines.extend(doubt.iter().filter(|it| it.stands).map(|it| ("Not verified", describe_remark(it, ""))));
+        lines.extend(refusal.iter().map(|it| ("Last refusal", describe_remark(it, "; polls succeed again"))));
+        lines.extend(loss.iter().map(|it| ("State lost", describe_remark(it, "; made good since"))));
         for plugin in status.last_scan.iter().flat_map(|scan| &scan.plugins) {
             let error = if plugin.error.is_empty() { "ok" } else { &plugin.error };
             lines.push(("Plugin", format!("{} {}: {error}", plugin.name, plugin.version)));
@@ -126,6 +159,34 @@ impl Status {
         }
         text
     }
+}
+
+fn describe_certificate(identity: &Identity) -> String {
+    match (Validity::of(&identity.certificate), renewal::expiry(identity, now())) {
+        (_, Some(expiry)) => expiry.to_owned(),
+        (Ok(validity), None) => {
+            format!("until {}, renewed from {} on", Moment(validity.until), Moment(validity.half()))
+        }
+        (Err(_), None) => "damaged: enrol again with `farrier-agent enroll --force TOKEN`".to_owned(),
+    }
+}
+
+fn describe_repository(status: &Status) -> String {
+    let root = status.root_version;
+    let verified =
+        status.notes.refreshed.map_or("never verified".to_owned(), |it| format!("verified {}", ago(it.time())));
+    match &status.policy {
+        Some(policy) => format!("version {}, root {root}, {verified}", policy.repository.snapshot),
+        None => format!("root {root}, {verified}"),
+    }
+}
+
+fn remark_json(remark: &Remark) -> Value {
+    json!({ "since": remark.since, "reason": remark.words, "stands": remark.stands })
+}
+
+fn describe_remark(remark: &Remark, over: &str) -> String {
+    format!("{}: {}{}", ago(remark.since), remark.words, if remark.stands { "" } else { over })
 }
 
 fn fall_back_json(fall_back: &FallBack) -> Value {

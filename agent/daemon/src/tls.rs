@@ -8,8 +8,10 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// TLS of an enrolled client: the site proves itself to the authority of the enrolment, and the client to the site.
 pub(crate) fn enrolled(identity: &Identity, last_accepted: UnixTime) -> anyhow::Result<ClientConfig> {
@@ -35,6 +37,16 @@ pub(crate) fn enrolling(authority: Digest) -> anyhow::Result<ClientConfig> {
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     Ok(config)
+}
+
+/// Refuses a client's certificate that a site with this authority would not take at this time.
+pub(crate) fn verify_client(authority: &[u8], certificate: &[u8], at: UnixTime) -> anyhow::Result<()> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(authority)).context("the site's authority is no certificate")?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider()).build()?;
+    let at = rustls::pki_types::UnixTime::since_unix_epoch(Duration::from_secs(at.try_into()?));
+    verifier.verify_client_cert(&CertificateDer::from(certificate), &[], at)?;
+    Ok(())
 }
 
 fn provider() -> Arc<CryptoProvider> {

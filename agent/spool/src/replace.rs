@@ -12,12 +12,29 @@ use std::path::{Path, PathBuf};
 /// When the disk does not take it; then the old content is still there.
 pub fn replace_file(file: &Path, content: &[u8]) -> io::Result<()> {
     let unnamed = with_suffix(file, ".new");
+    let written = write(&unnamed, content).and_then(|()| fs::rename(&unnamed, file));
+    if written.is_err() {
+        // On a full disk every byte counts; and what is left over harms nobody.
+        let _ = fs::remove_file(&unnamed);
+    }
+    written.and_then(|()| sync_folder(file))
+}
+
+/// Moves a damaged file out of the way, beside where it was, and returns where it is now. An earlier one goes.
+///
+/// # Errors
+/// When the disk does not take it.
+pub fn set_aside(file: &Path) -> io::Result<PathBuf> {
+    let aside = with_suffix(file, ".damaged");
+    fs::rename(file, &aside)?;
+    Ok(aside)
+}
+
+fn write(file: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    let mut handle = options.write(true).create(true).truncate(true).mode(0o600).open(&unnamed)?;
+    let mut handle = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
     handle.write_all(content)?;
-    handle.sync_all()?;
-    fs::rename(&unnamed, file)?;
-    sync_folder(file)
+    handle.sync_all()
 }
 
 /// Makes the names in the folder of `file` durable.

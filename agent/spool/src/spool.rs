@@ -39,10 +39,12 @@ const OWNER: &str = "owner";
 /// Something small that is kept as the daemon encodes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blob {
-    /// The assignment that is followed, with its validator.
-    Assignment,
-    /// The signed repository index, with its validator.
-    Index,
+    /// The policy that is followed: the assignment with its statement, and all the metadata that it was verified by.
+    Policy,
+    /// The newest root metadata that was accepted, which may be newer than the policy's.
+    Root,
+    /// How the polls went.
+    Polls,
     /// The inventory as last reported.
     Inventory,
     /// The facts for collections as last reported.
@@ -58,8 +60,9 @@ pub enum Blob {
 impl Blob {
     const fn key(self) -> &'static str {
         match self {
-            Self::Assignment => "assignment",
-            Self::Index => "index",
+            Self::Policy => "policy",
+            Self::Root => "root",
+            Self::Polls => "polls",
             Self::Inventory => "inventory",
             Self::Facts => "facts",
             Self::Scan => "scan",
@@ -156,16 +159,6 @@ impl Spool {
         stream: u64,
     ) -> Result<Self, SpoolError> {
         Self::start(builder().create_with_backend(storage), name, owner, stream)
-    }
-
-    /// Moves a damaged spool out of the way, beside where it was, and returns where it is now. An earlier one goes.
-    ///
-    /// # Errors
-    /// When the disk does not take it.
-    pub fn set_aside(file: &Path) -> io::Result<PathBuf> {
-        let aside = with_suffix(file, ".damaged");
-        fs::rename(file, &aside)?;
-        Ok(aside)
     }
 
     /// The records, sorted by update.

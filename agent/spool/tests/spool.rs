@@ -33,7 +33,7 @@ fn something() -> Recording<'static> {
     const RECORDS: &[(UpdateId, Option<Vec<u8>>)] = &[(UpdateId([1; 16]), Some(Vec::new()))];
     const JOBS: &[(JobKey, Option<Vec<u8>>)] = &[((DeploymentId([2; 16]), UpdateId([1; 16])), Some(Vec::new()))];
     const SHADOWS: &[(String, Option<Vec<u8>>)] = &[(String::new(), Some(Vec::new()))];
-    Recording { records: RECORDS, jobs: JOBS, shadows: SHADOWS, blobs: &[(Blob::Index, b"index")] }
+    Recording { records: RECORDS, jobs: JOBS, shadows: SHADOWS, blobs: &[(Blob::Policy, b"policy")] }
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn another_clients_spool_is_not_taken_over() {
     let spool = Spool::open(&file, ClientId([2; 16]), 5).unwrap();
     assert!(spool.records().unwrap().is_empty());
     assert!(spool.jobs().unwrap().is_empty() && spool.shadows().unwrap().is_empty());
-    assert_eq!(spool.blob(Blob::Index).unwrap(), None);
+    assert_eq!(spool.blob(Blob::Policy).unwrap(), None);
     assert_eq!(spool.stream().unwrap().id, 5);
 }
 
@@ -190,7 +190,7 @@ fn forgotten_records_begin_a_new_stream() {
     assert!(spool.records().unwrap().is_empty());
     assert_eq!(spool.jobs().unwrap().len(), 1, "what is installed cannot be found out again by a scan");
     assert_eq!(spool.stream().unwrap(), Stream { id: 5, next_serial: 3, acknowledged: 0 });
-    assert_eq!(spool.blob(Blob::Index).unwrap().as_deref(), Some(&b"index"[..]));
+    assert_eq!(spool.blob(Blob::Policy).unwrap().as_deref(), Some(&b"policy"[..]));
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_file_that_is_no_spool_is_named_with_the_remedy_and_can_be_set_aside() {
     assert!(matches!(error, SpoolError::Damaged { .. }), "{error:?}");
     let text = error.to_string();
     assert!(text.contains(file.to_str().unwrap()) && text.contains("set it aside"), "{text}");
-    assert!(Spool::set_aside(&file).unwrap().exists());
+    assert!(farrier_spool::set_aside(&file).unwrap().exists());
     open(&file);
 }
 

@@ -2,7 +2,9 @@
 
 mod sections;
 
-pub use sections::{DownloadsConfig, LimitsConfig, PluginsConfig, RestartConfig, ScheduleConfig, UserConfig};
+pub use sections::{
+    DownloadsConfig, EngineConfig, LimitsConfig, PluginsConfig, RestartConfig, ScheduleConfig, UserConfig,
+};
 
 use sections::check_tags;
 use serde::Deserialize;
@@ -98,6 +100,7 @@ impl Config {
 
     fn check(&self) -> Result<(), String> {
         check_tags(&self.tags)?;
+        self.plugins.check()?;
         self.schedule.check()?;
         self.limits.check()?;
         self.downloads.check()?;
@@ -133,7 +136,7 @@ fn default_root() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use farrier_runtime::Limits;
+    use farrier_runtime::{Limits, Profile};
 
     fn load(text: &str) -> Result<Config, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
@@ -152,6 +155,8 @@ mod tests {
         assert_eq!(config.limits.limits(), Limits::default(), "the example shows the defaults");
         assert!(config.limits.memory_bytes.is_some() && config.limits.file_bytes.is_some());
         assert!(config.limits.component_bytes.is_some());
+        assert_eq!(config.plugins.profile(), PluginsConfig::default().profile(), "the example shows the default");
+        assert!(config.plugins.engine.is_some() && config.plugins.compile.is_some());
         assert!(config.downloads.bytes_per_second.is_some() && config.downloads.bytes_per_day.is_some());
         assert!(config.downloads.proxy.is_some() && config.user.hook.is_some() && config.restart.boot_id.is_some());
     }
@@ -177,6 +182,17 @@ mod tests {
         ] {
             assert!(load(text).unwrap_err().to_string().contains(setting));
         }
+    }
+
+    #[test]
+    fn plugins_are_executed_as_it_says() {
+        let plugins = |text: &str| load(text).unwrap().plugins;
+        assert_eq!(plugins("").profile(), Profile::fastest());
+        assert_eq!(plugins("[plugins]\nengine = \"pulley\"").profile(), Profile::Pulley);
+        assert_eq!(plugins("").compiles(), cfg!(feature = "full"));
+        assert!(!plugins("[plugins]\ncompile = false").compiles());
+        let compiling = load("[plugins]\ncompile = true");
+        assert_eq!(compiling.is_ok(), cfg!(feature = "full"), "{compiling:?}");
     }
 
     #[test]

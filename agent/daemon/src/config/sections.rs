@@ -1,7 +1,7 @@
 //! The sections of `agent.toml`, one struct each.
 
 use farrier_protocol::state_message::{MAX_TAG_BYTES, MAX_TAGS};
-use farrier_runtime::Limits;
+use farrier_runtime::{Limits, Profile};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,20 @@ pub struct PluginsConfig {
     /// The programs installer plugins may run, with the shapes of their arguments, under the same conditions.
     #[serde(default = "default_run")]
     pub run: Vec<String>,
+    /// How plugins are executed; if absent, as fast as this machine can.
+    pub engine: Option<EngineConfig>,
+    /// Whether they are compiled here; if absent, wherever this agent has a compiler.
+    pub compile: Option<bool>,
+}
+
+/// How plugins are executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineConfig {
+    /// As code of this machine.
+    Native,
+    /// As bytecode that is interpreted.
+    Pulley,
 }
 
 /// Periods that go before the site's.
@@ -109,6 +123,41 @@ pub struct RestartConfig {
 
 /// How many times the size of a component its compiled form may have, where the configuration allows large ones.
 const ARTEFACT_TIMES: usize = 8;
+
+impl PluginsConfig {
+    /// How plugins are executed.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        match self.engine {
+            Some(EngineConfig::Native) => Profile::Native,
+            Some(EngineConfig::Pulley) => Profile::Pulley,
+            None => Profile::fastest(),
+        }
+    }
+
+    /// Whether plugins are compiled here. What is not compiled here, the site has compiled and signed.
+    #[must_use]
+    pub fn compiles(&self) -> bool {
+        self.compile.unwrap_or(cfg!(feature = "full"))
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.engine == Some(EngineConfig::Native) && !Profile::HAS_NATIVE {
+            let arch = std::env::consts::ARCH;
+            return Err(format!(
+                "plugins.engine is native, and nothing compiles to code of {arch} machines: write pulley"
+            ));
+        }
+        if self.compiles() && !cfg!(feature = "full") {
+            return Err(
+                "plugins.compile is true, and this lite agent has no compiler: install the full one, or write \
+                        false"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+}
 
 impl LimitsConfig {
     /// The runtime's limits with these in their place.
@@ -199,7 +248,7 @@ impl RestartConfig {
 
 impl Default for PluginsConfig {
     fn default() -> Self {
-        Self { read: default_read(), write: Vec::new(), run: default_run() }
+        Self { read: default_read(), write: Vec::new(), run: default_run(), engine: None, compile: None }
     }
 }
 

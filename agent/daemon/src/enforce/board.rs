@@ -6,7 +6,7 @@ use crate::content::Unavailable;
 use crate::deployments::{DeploymentError, Offer, Policies, Scopes, is_published};
 use crate::health;
 use crate::local_time::WallClock;
-use crate::policy::{Policy, StoredPolicy};
+use crate::policy::Policy;
 use crate::scan::{Scanner, Unfit};
 use crate::session::Session;
 use anyhow::{Context as _, anyhow};
@@ -67,7 +67,7 @@ impl Board {
     /// What the policy and the journal say, once they agree: jobs begin and end here. Nothing where there is nothing to
     /// install and never was.
     pub(crate) fn open(session: &mut Session<'_>, now: UnixTime) -> anyhow::Result<Option<Self>> {
-        let Some(policy) = session.policy()? else { return Ok(None) };
+        let Some(policy) = session.policy() else { return Ok(None) };
         let assigned = &policy.assignment.deployments;
         let retries = |deployment| {
             assigned.iter().find(|assigned| assigned.deployment == deployment).map_or(0, |assigned| assigned.retries)
@@ -257,7 +257,7 @@ impl Board {
 /// What is missing on disk is fetched by the next poll.
 pub(super) fn fetch_if_missing(session: &Session<'_>, error: &anyhow::Error) {
     let is_missing = error.is::<Unavailable>() || matches!(error.downcast_ref(), Some(DeploymentError::Unavailable(_)));
-    if is_missing && let Err(error) = StoredPolicy::refetch(&session.spool) {
+    if is_missing && let Err(error) = session.note_missing_content() {
         tracing::warn!(error = format!("{error:#}"), "What is missing cannot be asked for");
     }
 }
@@ -273,7 +273,7 @@ fn scopes(session: &Session<'_>, policy: &Policy, health: &Health) -> anyhow::Re
     if policy.assignment.deployments.is_empty() {
         return Ok(scopes);
     }
-    let scanner = Scanner::open(session.agent, &session.identity, &session.content)?;
+    let scanner = Scanner::open(session.agent, &session.identity, &session.content, policy)?;
     for plugin in &policy.assignment.assessment.plugins {
         match scanner.guest_in_use(policy, health, plugin).and_then(|mut guest| Ok(guest.scopes()?)) {
             Ok(named) => drop(scopes.known.insert(plugin.name.to_string(), named)),

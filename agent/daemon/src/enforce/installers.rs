@@ -119,7 +119,10 @@ impl<'a> Installers<'a> {
         let session = self.session;
         let scanner = match &self.scanner {
             Some(scanner) => scanner,
-            None => self.scanner.insert(Scanner::open(session.agent, &session.identity, &session.content)?),
+            None => {
+                let policy = session.policy().context("there is no policy to install by")?;
+                self.scanner.insert(Scanner::open(session.agent, &session.identity, &session.content, &policy)?)
+            }
         };
         let plugin = scanner.installer(assigned).inspect_err(|error| fetch_if_missing(session, error))?;
         let own = &session.agent.config.plugins;

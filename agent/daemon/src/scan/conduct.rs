@@ -2,7 +2,9 @@
 
 use farrier_agent_core::versions::Conduct;
 use farrier_protocol::state_message::bounded;
-use farrier_runtime::{CompileError, InstallError, LoadError, ScanError};
+#[cfg(feature = "full")]
+use farrier_runtime::CompileError;
+use farrier_runtime::{InstallError, LoadError, ScanError};
 
 /// A plugin that is not what it is assigned as, or that does not fit this client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -49,5 +51,10 @@ pub(crate) fn conduct(error: &anyhow::Error) -> Conduct {
 /// Whether no other client of its kind could run it either: what the machine cannot do at the moment is not the plugin's
 /// fault.
 fn is_own_fault(error: &LoadError) -> bool {
-    !matches!(error, LoadError::Engine(_) | LoadError::Compile(CompileError::TimedOut | CompileError::Process(..)))
+    match error {
+        LoadError::Engine(_) | LoadError::Artefact(_) => false,
+        #[cfg(feature = "full")]
+        LoadError::Compile(error) => !matches!(error, CompileError::TimedOut | CompileError::Process(..)),
+        _ => true,
+    }
 }

@@ -11,16 +11,17 @@ pub(crate) use plugin::{Guest, Tally};
 pub(crate) use shadow::Counting;
 
 use crate::agent::Agent;
+use crate::artefacts::{Artefacts, load_error};
 use crate::clock::now;
 use crate::content::Content;
 use crate::identity::Identity;
 use crate::policy::Policy;
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use farrier_agent_core::versions::{Conduct, Health, Version};
 use farrier_protocol::Digest;
 use farrier_protocol::assignment::{AssignedInstaller, AssignedPlugin};
 use farrier_protocol::state_message::{PluginResult, bounded};
-use farrier_runtime::{ArtefactCache, Grants, InstallerPlugin, LoadError, Manifest, Plugin, Profile, Runtime};
+use farrier_runtime::{Grants, InstallerPlugin, LoadError, Manifest, Plugin, Runtime, Source};
 use plugin::PluginScan;
 
 /// Loads plugins and puts them to work on the endpoint.
@@ -28,7 +29,7 @@ pub(crate) struct Scanner<'a> {
     agent: &'a Agent,
     content: &'a Content,
     runtime: Runtime,
-    artefacts: ArtefactCache,
+    artefacts: Artefacts<'a>,
 }
 
 /// What a scan found.
@@ -42,12 +43,15 @@ pub(crate) struct Outcome {
 }
 
 impl<'a> Scanner<'a> {
-    /// A scanner of the agent's endpoint.
-    pub(crate) fn open(agent: &'a Agent, identity: &Identity, content: &'a Content) -> anyhow::Result<Self> {
-        let runtime = Runtime::new(Profile::Native, agent.config.limits.limits())?;
-        let folder = agent.layout.artefacts();
-        let artefacts = ArtefactCache::open(&folder, identity.device_key)
-            .with_context(|| format!("the folder of compiled plugins {} cannot be made", folder.display()))?;
+    /// A scanner of the agent's endpoint, for the plugins of this policy.
+    pub(crate) fn open(
+        agent: &'a Agent,
+        identity: &Identity,
+        content: &'a Content,
+        policy: &Policy,
+    ) -> anyhow::Result<Self> {
+        let runtime = Runtime::new(agent.config.plugins.profile(), agent.config.limits.limits())?;
+        let artefacts = Artefacts::open(agent, identity, content, policy)?;
         Ok(Self { agent, content, runtime, artefacts })
     }
 
@@ -106,7 +110,7 @@ impl<'a> Scanner<'a> {
     /// An installer plugin, loaded.
     pub(crate) fn installer(&self, assigned: &AssignedInstaller) -> anyhow::Result<InstallerPlugin> {
         let AssignedInstaller { name, version, digest, .. } = assigned;
-        let load = |component: &[u8]| self.runtime.load_installer(component, &self.artefacts, &self.agent.compiler);
+        let load = |component: &[u8], source: Source<'_>| self.runtime.load_installer(component, source);
         let plugin = self.load(digest, &format!("{name} {version}"), load)?;
         check(assigned, plugin.manifest())?;
         Ok(plugin)
@@ -114,7 +118,7 @@ impl<'a> Scanner<'a> {
 
     fn plugin(&self, assigned: &AssignedPlugin) -> anyhow::Result<Plugin> {
         let AssignedPlugin { name, version, digest, .. } = assigned;
-        let load = |component: &[u8]| self.runtime.load(component, &self.artefacts, &self.agent.compiler);
+        let load = |component: &[u8], source: Source<'_>| self.runtime.load(component, source);
         let plugin = self.load(digest, &format!("{name} {version}"), load)?;
         check(assigned, plugin.manifest())?;
         Ok(plugin)
@@ -124,14 +128,14 @@ impl<'a> Scanner<'a> {
         &self,
         digest: &Digest,
         what: &str,
-        load: impl FnOnce(&[u8]) -> Result<T, LoadError>,
+        load: impl FnOnce(&[u8], Source<'_>) -> Result<T, LoadError>,
     ) -> anyhow::Result<T> {
         let mut component = Vec::new();
         self.content.read(digest, self.runtime.limits().component_bytes, &mut component)?;
         self.agent.progress.show(format_args!("Preparing plugin {what}"));
-        let loaded = load(&component);
+        let loaded = load(&component, self.artefacts.source());
         self.agent.progress.clear();
-        Ok(loaded?)
+        loaded.map_err(load_error)
     }
 }
 

@@ -254,7 +254,7 @@ fn a_phase_that_has_not_opened_is_waited_for() {
 fn a_cancelled_deployment_ends_even_though_its_policy_is_gone() {
     let deployed = Deployed::with(|it| it.policy.deadline = Some(Moment::At(now() + 3_600)));
     deployed.round();
-    deployed.site().shared().targets.retain(|target| !target.name.starts_with("policies/"));
+    deployed.site().shared().targets.retain(|(name, ..)| !name.starts_with("policies/"));
     deployed.stand(Standing::Cancelled);
     deployed.round();
     assert_eq!(deployed.last().state, Cancelled);

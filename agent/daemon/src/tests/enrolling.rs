@@ -1,20 +1,20 @@
 //! Who becomes a client, and of whom.
 
+use super::fake_repository::Repository;
 use super::fake_site::{CLIENT, FakeSite};
 use super::{OPENSSL, World, publish_updates, wait, words};
 use crate::enroll::enroll;
 use crate::fetch::Polled;
 use farrier_protocol::{ComplianceState, Digest};
-use farrier_trust::RepositoryKey;
 use std::fs;
 
 #[test]
 fn a_token_makes_an_endpoint_a_client() {
     let world = World::new();
-    let identity = wait(enroll(&world.agent, &world.site.token(), false)).unwrap();
+    let identity = wait(enroll(&world.agent, &world.site.token(), false)).unwrap().identity;
     assert_eq!(identity.client, CLIENT);
     assert_eq!(world.agent.identity().unwrap().site, world.site.address);
-    assert_eq!(world.site.take_requests(), ["POST /v1/enroll"]);
+    assert_eq!(world.site.take_requests(), ["POST /v2/enroll"]);
 }
 
 #[test]
@@ -44,6 +44,16 @@ fn a_certificate_for_another_key_is_refused() {
 }
 
 #[test]
+fn a_root_of_trust_that_the_token_does_not_name_is_refused() {
+    let world = World::new();
+    let token = world.site.token();
+    world.site.shared().repository = Repository::new(100);
+    let error = words(wait(enroll(&world.agent, &token, false)));
+    assert!(error.contains("another root of trust than the token names"), "{error}");
+    assert!(words(world.agent.identity()).contains("farrier-agent enroll TOKEN"));
+}
+
+#[test]
 fn a_second_enrolment_needs_force() {
     let world = World::new();
     let token = world.site.token();
@@ -55,19 +65,6 @@ fn a_second_enrolment_needs_force() {
     assert_eq!(world.agent.identity().unwrap().device_key, device_key);
     fs::write(world.agent.layout.identity(), b"damaged").unwrap();
     wait(enroll(&world.agent, &token, true)).unwrap();
-}
-
-#[test]
-fn damaged_floors_stop_a_client_until_it_is_enrolled_anew_by_force() {
-    let world = World::enrolled();
-    world.round();
-    fs::write(world.agent.layout.floors(), b"damaged").unwrap();
-    assert!(words(world.poll()).contains("enroll --force"));
-
-    wait(enroll(&world.agent, &world.site.token(), true)).unwrap();
-    world.site.publish();
-    world.round();
-    assert_eq!(world.reported(OPENSSL), Some(ComplianceState::Required));
 }
 
 #[test]
@@ -84,13 +81,14 @@ fn damaged_floors_without_an_identity_are_given_up_only_by_force_and_cost_no_tok
 #[test]
 fn enrolling_anew_at_the_same_repository_does_not_open_the_way_back() {
     let world = World::enrolled();
-    let old_index = world.site.shared().index.clone();
+    let old = world.site.shared().repository.files.clone();
     world.site.publish();
     world.poll().unwrap();
     wait(enroll(&world.agent, &world.site.token(), true)).unwrap();
-    world.site.shared().index = old_index;
+    fs::remove_file(world.agent.layout.spool()).unwrap();
+    world.site.shared().repository.files = old;
     let error = words(world.poll());
-    assert!(error.contains("index has version 1, but version 2 was seen before"), "{error}");
+    assert!(error.contains("timestamp goes back to version 1, but version 2 was taken before"), "{error}");
 }
 
 #[test]
@@ -98,8 +96,7 @@ fn a_client_that_moves_to_another_site_takes_its_first_versions() {
     let mut world = World::enrolled();
     world.site.publish();
     world.round();
-    let mut other = FakeSite::start("127.0.0.1");
-    other.key = RepositoryKey::from_secret(&[8; 32]).unwrap();
+    let other = FakeSite::start_with("127.0.0.1", Repository::new(100));
     publish_updates(&other);
     world.site = other;
 

@@ -1,6 +1,8 @@
 //! A site of a few threads: TLS, HTTP/1.1, and a state that tests change behind its back.
 
+use super::fake_admission::{Admission, kept_out};
 use super::fake_mirror::{self, Behaviour};
+use super::fake_repository::Repository;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use farrier_protocol::assignment::{
@@ -9,14 +11,14 @@ use farrier_protocol::assignment::{
 };
 use farrier_protocol::catalog::{Catalog, Chunk, ChunkEntry};
 use farrier_protocol::deployment::{DeployedUpdates, DeploymentPolicy};
-use farrier_protocol::enrollment::{EnrollmentReply, EnrollmentRequest, EnrollmentToken};
+use farrier_protocol::enrollment::{EnrollmentReply, EnrollmentRequest, EnrollmentToken, RenewalReply, RenewalRequest};
+use farrier_protocol::poll::{PollRequest, Statement};
 use farrier_protocol::state_message::{
     Abilities, Difference, Enforcement, Facts, FallBack, Inventory, ScanResult, ShadowResult, StateBatch, StateMessage,
     StateReply, bounded,
 };
 use farrier_protocol::{ClientId, ComplianceState, DeploymentId, Digest, UpdateId, paths};
-use farrier_runtime::Manifest;
-use farrier_trust::{Index, RepositoryKey, Target};
+use farrier_runtime::{EngineId, Manifest};
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
@@ -31,8 +33,8 @@ pub(super) const CLIENT: ClientId = ClientId([0xC1; 16]);
 const SECRET: [u8; 16] = [5; 16];
 /// Rules in one chunk: few, so that small catalogs have several.
 const CHUNK_RULES: usize = 2;
-/// 2100-01-01.
-pub(super) const EXPIRES: i64 = 4_102_444_800;
+/// When the site says that it made its statements, unless a test has it say something else.
+const ISSUED_AT: i64 = 1_700_000_000;
 
 /// What the site knows of its one client.
 #[derive(Debug, Default)]
@@ -53,10 +55,20 @@ pub(super) struct ClientView {
     pub fall_backs: BTreeMap<String, FallBack>,
 }
 
+/// What a thief of the assignment key says instead of the truth.
+type Lie = Box<dyn Fn(&mut Statement) + Send>;
+
 /// What tests change.
-#[derive(Debug, Default)]
 pub(super) struct Shared {
+    pub repository: Repository,
     pub version: u64,
+    pub issued_at: i64,
+    /// Changes every statement before it is signed.
+    pub lie: Option<Lie>,
+    /// Answers this to every request that begins so, and closes the connection.
+    pub instead: Option<(&'static str, Vec<u8>)>,
+    /// Bytes of the bodies of all requests and answers, and how many requests there were, since the test looked last.
+    pub traffic: Traffic,
     pub plugins: Vec<AssignedPlugin>,
     pub catalogs: Vec<AssignedCatalog>,
     pub installers: Vec<AssignedInstaller>,
@@ -65,10 +77,10 @@ pub(super) struct Shared {
     pub installer_fallbacks: Vec<AssignedInstaller>,
     pub deployments: Vec<AssignedDeployment>,
     pub windows: Windows,
-    pub targets: Vec<Target>,
+    /// The targets by name, with their lengths.
+    pub targets: Vec<(String, Digest, u64)>,
     pub content: BTreeMap<Digest, Vec<u8>>,
     pub assignment: Vec<u8>,
-    pub index: Vec<u8>,
     pub client: ClientView,
     /// The content of updates.
     pub contents: BTreeMap<Digest, Vec<u8>>,
@@ -82,11 +94,19 @@ pub(super) struct Shared {
     pub resends: u32,
     /// Certificates are made for this key instead of the client's.
     pub certify_another_key: bool,
+    /// Who is let in, and with which certificate.
+    pub admission: Admission,
+}
+
+/// What went over the wire.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    pub requests: usize,
+    pub body_bytes: usize,
 }
 
 pub(super) struct FakeSite {
     pub address: String,
-    pub key: RepositoryKey,
     authority: Arc<Authority>,
     shared: Arc<Mutex<Shared>>,
 }
@@ -99,12 +119,16 @@ struct Authority {
 impl FakeSite {
     /// A site whose certificate is for `name`.
     pub(super) fn start(name: &str) -> Self {
+        Self::start_with(name, Repository::new(1))
+    }
+
+    /// A site with this repository.
+    pub(super) fn start_with(name: &str, repository: Repository) -> Self {
         let authority = Arc::new(Authority::new());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("https://{}", listener.local_addr().unwrap());
-        let (shared, config) = (Arc::<Mutex<Shared>>::default(), authority.server_config(name));
-        let site =
-            Self { address, key: RepositoryKey::from_secret(&[7; 32]).unwrap(), authority, shared: shared.clone() };
+        let (shared, config) = (Arc::new(Mutex::new(Shared::new(repository))), authority.server_config(name));
+        let site = Self { address, authority, shared: shared.clone() };
         let authority = site.authority.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -125,7 +149,7 @@ impl FakeSite {
     }
 
     pub(super) fn token_for(&self, authority: Digest) -> String {
-        let (site, repository) = (self.address.clone(), self.key.root().0);
+        let (site, repository) = (self.address.clone(), Digest::of(self.shared().repository.current_root()));
         let token = EnrollmentToken { site, authority, repository, secret: SECRET };
         BASE64_URL_SAFE_NO_PAD.encode(farrier_protocol::encode(&token).unwrap())
     }
@@ -172,6 +196,11 @@ impl FakeSite {
             write: write.iter().map(|asked| bounded(&asked.grant)).collect(),
             run: run.iter().map(|asked| bounded(&asked.grant)).collect(),
         }
+    }
+
+    /// Publishes what was compiled of a component for an engine.
+    pub(super) fn add_artefact(&self, engine: EngineId, component: &[u8], artefact: Vec<u8>) -> Digest {
+        self.add_target(&engine.target(&Digest::of(component)), artefact)
     }
 
     /// Puts something that is no component in the place of this target.
@@ -226,18 +255,14 @@ impl FakeSite {
 
     /// Signs what was added and assigns it.
     pub(super) fn publish(&self) {
-        self.publish_until(EXPIRES);
-    }
-
-    pub(super) fn publish_until(&self, expires: i64) {
-        let mut shared = self.shared();
+        let shared = &mut *self.shared();
         shared.version += 1;
-        let (version, targets) = (shared.version, shared.targets.clone());
-        shared.index = self.key.sign(&Index { version, expires, targets }).unwrap();
+        shared.repository.publish(&shared.targets);
+        let version = shared.version;
         let assessment = Assessment {
             client: CLIENT,
             version,
-            issued_at: 1_700_000_000,
+            issued_at: ISSUED_AT,
             schedule: Schedule { poll_seconds: 900, scan_seconds: 3_600 },
             plugins: shared.plugins.iter().cloned().collect(),
             catalogs: shared.catalogs.iter().cloned().collect(),
@@ -254,7 +279,13 @@ impl FakeSite {
         shared.assignment = farrier_protocol::encode(&assignment).unwrap();
     }
 
-    /// Changes the assignment without anybody's signature, as whoever has the site's TLS key could.
+    /// Signs the repository anew, without a change of the assignment.
+    pub(super) fn publish_again(&self) {
+        let shared = &mut *self.shared();
+        shared.repository.publish(&shared.targets);
+    }
+
+    /// Changes the assignment, as whoever has its key could.
     pub(super) fn tamper_assignment(&self, change: impl FnOnce(&mut Assignment)) {
         let mut shared = self.shared();
         let mut assignment: Box<Assignment> = farrier_protocol::decode(&shared.assignment).unwrap();
@@ -263,10 +294,9 @@ impl FakeSite {
     }
 
     fn add_target(&self, name: &str, content: Vec<u8>) -> Digest {
-        let target = Target { name: name.into(), digest: Digest::of(&content), length: content.len() as u64 };
-        let (digest, mut shared) = (target.digest, self.shared());
-        shared.targets.retain(|target| target.name != name);
-        shared.targets.push(target);
+        let (digest, mut shared) = (Digest::of(&content), self.shared());
+        shared.targets.retain(|(target, ..)| target != name);
+        shared.targets.push((name.to_owned(), digest, content.len() as u64));
         shared.content.insert(digest, content);
         digest
     }
@@ -321,17 +351,18 @@ impl Authority {
         Arc::new(config)
     }
 
-    fn enroll(&self, request: &EnrollmentRequest, another_key: bool) -> EnrollmentReply {
-        let csr = CertificateSigningRequestParams::from_der(&request.certificate_request.as_slice().into()).unwrap();
+    /// A certificate of the client's, with this validity, for the key of a request or for another one.
+    fn certify(&self, request: &[u8], admission: &Admission, another_key: bool) -> Vec<u8> {
+        let csr = CertificateSigningRequestParams::from_der(&request.into()).unwrap();
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, CLIENT.to_string());
+        admission.set_validity(&mut params);
         let certificate = match another_key {
             true => params.signed_by(&KeyPair::generate().unwrap(), &self.issuer),
             false => params.signed_by(&csr.public_key, &self.issuer),
         };
-        let certificate = certificate.unwrap().der().to_vec();
-        EnrollmentReply { client: CLIENT, certificate, authority: self.certificate.to_vec() }
+        certificate.unwrap().der().to_vec()
     }
 }
 
@@ -341,22 +372,25 @@ fn serve(stream: TcpStream, config: &Arc<ServerConfig>, authority: &Authority, s
     }
     let connection = ServerConnection::new(config.clone()).unwrap();
     let mut stream = BufReader::new(StreamOwned::new(connection, stream));
-    while let Some(Request { line, tag, range, body }) = read_request(&mut stream) {
-        let known = stream.get_ref().conn.peer_certificates().is_some();
+    while let Some(Request { line, range, body }) = read_request(&mut stream) {
+        let certificate = stream.get_ref().conn.peer_certificates().map(|chain| Digest::of(&chain[0]));
         let mut shared = shared.lock().unwrap();
         let content = line.strip_prefix("GET ").and_then(|path| path.strip_prefix(paths::CONTENT));
         // What may be cut short ends the connection.
-        let closes = content.is_some();
+        let closes = content.is_some() || shared.instead_of(&line).is_some();
         let answer = match content.and_then(|digest| digest.trim_start_matches('/').parse().ok()) {
             Some(digest) => {
                 let file = shared.contents.get(&digest).map(Vec::as_slice);
                 fake_mirror::answer(file, range.as_deref(), &shared.content_behaviour)
             }
-            None => shared.answer(&line, tag.as_deref(), &body, known, authority),
+            None => shared.answer(&line, &body, certificate.as_ref(), authority),
         };
+        shared.traffic.requests += 1;
+        shared.traffic.body_bytes += body.len() + body_of(&answer).len();
         shared.requests.push(line);
         drop(shared);
-        if stream.get_mut().write_all(&answer).is_err() || closes {
+        // An answer that is lost is none.
+        if answer.is_empty() || stream.get_mut().write_all(&answer).is_err() || closes {
             return;
         }
     }
@@ -367,7 +401,6 @@ type Stream = BufReader<StreamOwned<ServerConnection, TcpStream>>;
 /// What of a request matters here.
 struct Request {
     line: String,
-    tag: Option<String>,
     range: Option<String>,
     body: Vec<u8>,
 }
@@ -375,14 +408,13 @@ struct Request {
 fn read_request(stream: &mut Stream) -> Option<Request> {
     let mut request = String::new();
     stream.read_line(&mut request).ok().filter(|length| *length > 0)?;
-    let (mut length, mut tag, mut range) = (0, None, None);
+    let (mut length, mut range) = (0, None);
     loop {
         let mut line = String::new();
         stream.read_line(&mut line).ok()?;
         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().ok()?,
-            "if-none-match" => tag = Some(value.to_owned()),
             "range" => range = Some(value.to_owned()),
             _ => {}
         }
@@ -390,37 +422,106 @@ fn read_request(stream: &mut Stream) -> Option<Request> {
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
     let line = request.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
-    Some(Request { line, tag, range, body })
+    Some(Request { line, range, body })
 }
 
 impl Shared {
-    fn answer(&mut self, line: &str, tag: Option<&str>, body: &[u8], known: bool, authority: &Authority) -> Vec<u8> {
+    fn new(repository: Repository) -> Self {
+        Self {
+            repository,
+            version: 0,
+            issued_at: ISSUED_AT,
+            lie: None,
+            instead: None,
+            traffic: Traffic::default(),
+            plugins: Vec::new(),
+            catalogs: Vec::new(),
+            installers: Vec::new(),
+            shadows: Vec::new(),
+            fallbacks: Vec::new(),
+            installer_fallbacks: Vec::new(),
+            deployments: Vec::new(),
+            windows: Windows::default(),
+            targets: Vec::new(),
+            content: BTreeMap::new(),
+            assignment: Vec::new(),
+            client: ClientView::default(),
+            contents: BTreeMap::new(),
+            content_behaviour: Behaviour::default(),
+            requests: Vec::new(),
+            down: false,
+            resends: 0,
+            certify_another_key: false,
+            admission: Admission::default(),
+        }
+    }
+
+    fn answer(&mut self, line: &str, body: &[u8], certificate: Option<&Digest>, authority: &Authority) -> Vec<u8> {
         let (_, path) = line.split_once(' ').unwrap();
+        if let Some(answer) = self.instead_of(line) {
+            return answer.to_vec();
+        }
         if path == paths::ENROLL {
             let request: EnrollmentRequest = farrier_protocol::decode(body).unwrap();
             if request.secret != SECRET {
-                return response("403 Forbidden", "", b"The token is unknown, used or expired.");
+                return response("403 Forbidden", b"The token is unknown, used or expired.");
             }
-            let reply = authority.enroll(&request, self.certify_another_key);
-            return response("200 OK", "", &farrier_protocol::encode(&reply).unwrap());
+            let certificate =
+                authority.certify(&request.certificate_request, &self.admission, self.certify_another_key);
+            self.admission.enrolled(&certificate);
+            let (authority, root) = (authority.certificate.to_vec(), self.repository.current_root().to_vec());
+            let reply = EnrollmentReply { client: CLIENT, certificate, authority, root, waits_for_approval: false };
+            return response("200 OK", &farrier_protocol::encode(&reply).unwrap());
         }
-        if !known {
-            return response("401 Unauthorized", "", b"A client certificate of this site is needed.");
+        let Some(used) = certificate else {
+            return response("401 Unauthorized", b"A client certificate of this site is needed.");
+        };
+        if [paths::POLL, paths::RENEW, paths::STATE_MESSAGES].contains(&path)
+            && let Some(exclusion) = self.admission.exclusion_of(used)
+        {
+            return kept_out(exclusion);
         }
         match path {
-            paths::ASSIGNMENT => document(&self.assignment, tag),
-            paths::INDEX => document(&self.index, tag),
-            paths::STATE_MESSAGES => {
-                let reply = self.client.take(body, &mut self.resends);
-                response("200 OK", "", &farrier_protocol::encode(&reply).unwrap())
-            }
-            _ => {
-                let digest = path.strip_prefix("/repository/targets/").and_then(|digest| digest.parse().ok());
-                match digest.and_then(|digest: Digest| self.content.get(&digest)) {
-                    Some(content) => response("200 OK", "", content),
-                    None => response("404 Not Found", "", b"There is no such content."),
+            paths::RENEW => {
+                let request: RenewalRequest = farrier_protocol::decode(body).unwrap();
+                let certificate =
+                    authority.certify(&request.certificate_request, &self.admission, self.certify_another_key);
+                match self.admission.renewed(used, &certificate) {
+                    true => response("200 OK", &farrier_protocol::encode(&RenewalReply { certificate }).unwrap()),
+                    false => Vec::new(),
                 }
             }
+            paths::POLL => self.poll(&farrier_protocol::decode(body).unwrap()),
+            paths::STATE_MESSAGES => {
+                let reply = self.client.take(body, &mut self.resends);
+                response("200 OK", &farrier_protocol::encode(&reply).unwrap())
+            }
+            _ => self.file(path),
+        }
+    }
+
+    fn instead_of(&self, line: &str) -> Option<&[u8]> {
+        let (begin, answer) = self.instead.as_ref()?;
+        line.starts_with(begin).then_some(answer.as_slice())
+    }
+
+    fn poll(&self, request: &PollRequest) -> Vec<u8> {
+        if self.assignment.is_empty() {
+            return response("503 Service Unavailable", b"The site has published nothing yet.");
+        }
+        let mut statement = self.repository.statement(request, CLIENT, &self.assignment);
+        (statement.version, statement.issued_at) = (self.version, self.issued_at);
+        self.lie.iter().for_each(|lie| lie(&mut statement));
+        response("200 OK", &self.repository.reply(request, &statement, &self.assignment))
+    }
+
+    fn file(&self, path: &str) -> Vec<u8> {
+        let below = |folder: &str| path.strip_prefix(folder)?.strip_prefix('/');
+        let metadata = below(paths::METADATA).and_then(|file| self.repository.files.get(file));
+        let target = || self.content.get(&below(paths::TARGETS)?.parse().ok()?);
+        match metadata.or_else(target) {
+            Some(content) => response("200 OK", content),
+            None => response("404 Not Found", b"There is no such file."),
         }
     }
 }
@@ -490,17 +591,11 @@ impl ClientView {
     }
 }
 
-fn document(bytes: &[u8], tag: Option<&str>) -> Vec<u8> {
-    let current = format!("\"{}\"", Digest::of(bytes));
-    match bytes {
-        [] => response("503 Service Unavailable", "", b"The site has published nothing yet."),
-        _ if tag == Some(&current) => response("304 Not Modified", &current, b""),
-        _ => response("200 OK", &current, bytes),
-    }
+pub(super) fn response(status: &str, body: &[u8]) -> Vec<u8> {
+    [format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
 }
 
-fn response(status: &str, tag: &str, body: &[u8]) -> Vec<u8> {
-    let length = if status.starts_with("304") { String::new() } else { format!("content-length: {}\r\n", body.len()) };
-    let tag = if tag.is_empty() { String::new() } else { format!("etag: {tag}\r\n") };
-    [format!("HTTP/1.1 {status}\r\n{length}{tag}\r\n").as_bytes(), body].concat()
+fn body_of(answer: &[u8]) -> &[u8] {
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+    end.map_or(&[], |end| &answer[end + 4..])
 }

@@ -255,7 +255,7 @@ fn a_version_that_cannot_be_run_here_and_has_no_other_beside_it_makes_its_update
         assert!(daemon.seconds_to_scan() > 3_000, "{}: {reason}", daemon.seconds_to_scan());
         daemon.skip_to_poll();
         wait(daemon.work());
-        assert_eq!(world.site.take_requests(), ["GET /v3/assignment", "GET /repository/index"], "{reason}");
+        assert_eq!(world.site.take_requests(), ["POST /v4/poll"], "{reason}");
     }
 }
 

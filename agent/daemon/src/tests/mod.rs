@@ -4,15 +4,21 @@ mod deploying;
 mod deployment;
 mod downloading;
 mod enrolling;
+mod fake_admission;
 mod fake_mirror;
+mod fake_repository;
 mod fake_site;
 mod falling_back;
 mod finishing;
 mod polling;
+mod precompiled;
+mod renewing;
 mod reporting;
 mod running;
 mod scanning;
 mod shadowing;
+mod state_lost;
+mod trusting;
 mod user;
 mod versions;
 
@@ -20,11 +26,13 @@ use crate::agent::Agent;
 use crate::assess::{Assessment, assess};
 use crate::config::{Config, PluginsConfig};
 use crate::enroll::enroll;
-use crate::fetch::{Polled, fetch_for_shadows, poll};
+use crate::fetch::{Polled, poll};
 use crate::progress::Progress;
 use crate::report::send;
 use crate::scan::Tally;
 use crate::shadows;
+use crate::status::status;
+use crate::supply::fetch_for_shadows;
 use fake_site::FakeSite;
 use farrier_dpkg_rules::{Binary, encode};
 use farrier_protocol::{ComplianceState, UpdateId};
@@ -67,13 +75,19 @@ impl World {
             ..Config::default()
         };
         let mut agent = Agent::open(config, Progress::silent()).unwrap();
-        agent.compiler = Compiler::InProcess;
+        agent.compiler = Some(Compiler::InProcess);
         Self { site, agent, folder }
     }
 
     /// A client of a site that published the dpkg plugin and a catalog of three updates.
     fn enrolled() -> Self {
+        Self::enrolled_at(|_| {})
+    }
+
+    /// The same, of a site that was prepared.
+    fn enrolled_at(prepare: impl FnOnce(&FakeSite)) -> Self {
         let world = Self::new();
+        prepare(&world.site);
         let token = world.site.token();
         wait(enroll(&world.agent, &token, false)).unwrap();
         publish_updates(&world.site);
@@ -99,6 +113,11 @@ impl World {
         let session = self.agent.session()?;
         let site = session.site()?;
         wait(send(&session, &site))
+    }
+
+    /// What `farrier-agent status` prints.
+    fn status(&self) -> String {
+        status(&self.agent).unwrap().text
     }
 
     /// Polls, scans and reports.

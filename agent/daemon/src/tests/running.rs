@@ -51,7 +51,7 @@ fn a_daemon_that_is_offline_scans_with_what_it_has_and_tries_again_soon() {
 #[test]
 fn a_daemon_that_cannot_open_its_folder_waits_before_it_tries_again() {
     let world = World::enrolled();
-    fs::write(world.agent.layout.floors(), b"damaged").unwrap();
+    fs::create_dir(world.agent.layout.spool()).unwrap();
     let mut daemon = Daemon::new(&world.agent);
     let waits = wait(async {
         let mut turn = pin!(daemon.turn());
@@ -60,7 +60,7 @@ fn a_daemon_that_cannot_open_its_folder_waits_before_it_tries_again() {
     assert!(waits, "signals arrive only in one who waits");
     assert!((1..=15).contains(&daemon.seconds_to_wait()), "neither poll nor scan stays due");
 
-    fs::remove_file(world.agent.layout.floors()).unwrap();
+    fs::remove_dir(world.agent.layout.spool()).unwrap();
     wait(Daemon::new(&world.agent).work());
     assert_eq!(world.reported(OPENSSL), Some(ComplianceState::Required));
 }
@@ -96,7 +96,7 @@ fn a_poll_that_finds_nothing_new_writes_nothing_but_when_it_was() {
     let written = || fs::metadata(world.agent.layout.spool()).unwrap().modified().unwrap();
     let (before, _) = (written(), world.site.take_requests());
     poll(&mut daemon);
-    assert_eq!(world.site.take_requests(), ["GET /v3/assignment", "GET /repository/index"]);
+    assert_eq!(world.site.take_requests(), ["POST /v4/poll"]);
     assert_eq!(written(), before);
 
     world.scan().unwrap();

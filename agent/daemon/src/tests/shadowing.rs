@@ -350,7 +350,7 @@ fn a_shadow_of_no_plugin_is_refused_with_the_assignment() {
     let world = shadowed();
     world.site.tamper_assignment(|assignment| assignment.shadows[0].digest = Digest::of(b"evil"));
     let error = super::words(world.poll());
-    assert!(error.contains("signed repository index does not hold"), "{error}");
+    assert!(error.contains("signed repository does not hold"), "{error}");
 }
 
 #[test]

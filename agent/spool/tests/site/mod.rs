@@ -81,12 +81,14 @@ impl Random {
     }
 }
 
-/// One thing a client does: scan, go on with installations, have a shadow scan, send some batches, or start a new stream.
+/// One thing a client does: scan, go on with installations, have a shadow scan, adopt a policy, send some batches, or start
+/// a new stream.
 pub fn step(spool: &Spool, random: &mut Random, mut send: impl FnMut(&[u8]) -> StateReply) -> Result<(), SpoolError> {
-    match random.below(12) {
+    match random.below(13) {
         0..=4 => scan(spool, random),
         5..=7 => install(spool, random),
         8 => have_a_shadow_scan(spool, random),
+        12 => adopt(spool, policy(spool).wrapping_add(1)),
         9 | 10 => {
             let mut after = 0;
             for _ in 0..=random.below(3) {
@@ -104,6 +106,32 @@ pub fn step(spool: &Spool, random: &mut Random, mut send: impl FnMut(&[u8]) -> S
         }
         _ => restart(spool, random),
     }
+}
+
+/// Takes a new root, and then the policy of that number: all of its parts in one transaction.
+pub fn adopt(spool: &Spool, number: u8) -> Result<(), SpoolError> {
+    spool.store(&[(Blob::Root, &[number])])?;
+    spool.store(&[(Blob::Policy, &encoded_policy(number)), (Blob::Polls, &[number])])
+}
+
+/// The policy in the spool, which is one policy and nothing else.
+pub fn policy(spool: &Spool) -> u8 {
+    let part = |blob| spool.blob(blob).unwrap();
+    let Some(policy) = part(Blob::Policy) else {
+        assert_eq!(part(Blob::Polls), None, "nothing of a policy is there before all of it is");
+        return 0;
+    };
+    let number = policy[0];
+    assert_eq!(policy, encoded_policy(number));
+    assert_eq!(part(Blob::Polls).unwrap(), [number], "its parts belong together");
+    let root = part(Blob::Root).unwrap()[0];
+    assert!(root == number || root == number.wrapping_add(1), "a newer root is kept, an older one is not");
+    number
+}
+
+/// Of different sizes, so that pages are freed and used again.
+fn encoded_policy(number: u8) -> Vec<u8> {
+    vec![number; 3_000 + usize::from(number % 5) * 7_000]
 }
 
 fn scan(spool: &Spool, random: &mut Random) -> Result<(), SpoolError> {
@@ -207,8 +235,9 @@ fn recorded(spool: &Spool) -> Result<BTreeMap<UpdateId, ComplianceState>, SpoolE
 }
 
 /// Whatever happened: once the queued messages arrive, the site knows exactly what is recorded, of each job exactly what is
-/// in the journal, of each shadow what was reported, and no serial is missing.
+/// in the journal, of each shadow what was reported, and no serial is missing; and the policy is a whole one.
 pub fn assert_nothing_is_lost(spool: &Spool, site: &Site) {
+    policy(spool);
     let mut site = site.clone();
     let stream = spool.stream().unwrap();
     let mut after = stream.acknowledged;
