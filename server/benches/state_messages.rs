@@ -12,7 +12,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use farrier::config::{Classification, SuiteConfig};
-use farrier::database::{Database, Engine, Follow, ImportedUpdate, StateWriter, SuiteImport};
+use farrier::database::{
+    Database, Engine, Enrollment, Follow, ImportedUpdate, IssuedCertificate, StateWriter, SuiteImport,
+};
 use farrier_protocol::state_message::{Compliance, MAX_MESSAGES, StateBatch, StateMessage, StateReply, bounded};
 use farrier_protocol::{ClientId, ComplianceState, Digest, UpdateId, state_message};
 use farrier_test_harness::engines::{Durability, Postgres};
@@ -122,7 +124,15 @@ async fn plant(database: &Database) {
     for number in 0..CLIENTS {
         let secret = Digest::of(&number.to_be_bytes());
         database.create_token(&secret, 0, 2).await.unwrap();
-        assert!(database.enroll_client(&secret, client(number), "host", 1).await.unwrap());
+        let enrollment = Enrollment {
+            client: client(number),
+            takes_over: false,
+            hostname: "host",
+            hardware: None,
+            certificate: IssuedCertificate { digest: secret, expires_at: i64::MAX },
+            waits_for_approval: false,
+        };
+        assert!(database.enroll_client(&secret, &enrollment, 1).await.unwrap().is_some());
     }
 }
 

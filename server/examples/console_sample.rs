@@ -11,6 +11,7 @@ mod fleet;
 use anyhow::{Context as _, bail};
 use farrier::console::Console;
 use farrier::database::{Database, SuitePhase, SuiteSync, now};
+use farrier::keys::SiteKeys;
 use farrier::signals::Signals;
 use fleet::Size;
 use jiff::SignedDuration;
@@ -46,8 +47,11 @@ async fn main() -> anyhow::Result<()> {
     let (stop, stopping) = tokio::sync::watch::channel(());
     tokio::spawn(pretend_to_synchronize(database.clone(), signals.clone()));
     tokio::spawn(farrier::deployment::role::run(database.clone(), signals.clone()));
+    let site_keys = SiteKeys::open(database.clone(), folder.path())?;
+    site_keys.ensure(now()).await?;
     let console = Console {
         database,
+        keys: site_keys.keys,
         site_name: "Sample site".to_owned(),
         signals,
         synchronize_every: Some(SignedDuration::from_hours(4)),

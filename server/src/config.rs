@@ -53,6 +53,20 @@ pub struct ManagementPointConfig {
     /// How often clients scan.
     #[serde(default = "default_scan", with = "duration")]
     pub scan_every: SignedDuration,
+    /// Who lets new clients in.
+    #[serde(default)]
+    pub approve_clients: ClientApproval,
+}
+
+/// Who lets new clients in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientApproval {
+    /// Whoever has a token is in.
+    #[default]
+    Automatic,
+    /// An administrator, one by one: `farrier client approve`.
+    Manual,
 }
 
 /// The console.

@@ -1,14 +1,13 @@
-//! The site's keys: the certificate authority of its TLS and of its clients' certificates, and the repository's key.
+//! The site's identity on the network: the certificate authority of its TLS and of its clients' certificates.
 //!
-//! TLS authenticates clients and hides traffic. What a client runs and believes is signed by the repository's key alone.
+//! TLS authenticates clients and hides traffic. What a client runs and believes is signed by other keys ([`crate::keys`]).
 
-use crate::database::Database;
+use crate::database::{Database, IssuedCertificate};
 use farrier_protocol::enrollment::{EnrollmentToken, SECRET_BYTES};
 use farrier_protocol::{ClientId, Digest};
-use farrier_trust::RepositoryKey;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    Issuer, KeyPair, KeyUsagePurpose, SerialNumber,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -19,18 +18,19 @@ use std::path::{Path, PathBuf};
 use time::{Duration, OffsetDateTime};
 
 const AUTHORITY_FILE: &str = "authority.pem";
-const REPOSITORY_FILE: &str = "repository.key";
 
 const AUTHORITY_YEARS: i64 = 20;
 /// Browsers and libraries refuse server certificates that are valid for longer than 825 days. A new one is made at
 /// every start.
 const SITE_CERTIFICATE_DAYS: i64 = 825;
-/// Clients do not renew their certificates yet, so they are valid for as long as an endpoint lives.
-const CLIENT_CERTIFICATE_YEARS: i64 = 15;
+/// Clients renew their certificates when half of this is over: one that was off for less goes on by itself.
+const CLIENT_CERTIFICATE_DAYS: i64 = 365;
+/// Bytes of a client certificate's serial number: of at most 20 (RFC 5280, section 4.1.2.2), as many as nobody guesses.
+const SERIAL_BYTES: usize = 16;
 /// Clocks of endpoints are late: certificates are valid a day before they are made.
 const CLOCK_TOLERANCE: Duration = Duration::DAY;
 
-/// Why the site's keys cannot be had or used.
+/// Why the site's identity cannot be had or used.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// A key file or its folder cannot be read or written.
@@ -50,7 +50,7 @@ pub enum IdentityError {
         what: &'static str,
     },
     /// A key file is not there although clients trust the key.
-    #[error("{file} is missing: restore it from a backup, the clients of this site trust no other key")]
+    #[error("{file} is missing: restore it from a backup, the clients of this site trust no other authority")]
     Missing {
         /// Which file.
         file: PathBuf,
@@ -63,33 +63,38 @@ pub enum IdentityError {
     Certificate(#[from] rcgen::Error),
 }
 
-/// The keys of one site.
+/// A client's certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// X.509 in DER.
+    pub der: Vec<u8>,
+    /// What the site keeps of it.
+    pub record: IssuedCertificate,
+}
+
+/// The identity of one site.
 pub struct SiteIdentity {
     authority: Issuer<'static, KeyPair>,
     authority_certificate: CertificateDer<'static>,
-    repository_secret: Vec<u8>,
-    repository_file: PathBuf,
 }
 
 impl SiteIdentity {
-    /// The keys of the site with this database. They are made while nothing was published; from then on clients trust
-    /// them, and a missing one is an error.
+    /// The identity of the site with this database. It is made while nothing was published; from then on clients trust
+    /// it, and a missing one is an error.
     ///
     /// # Errors
-    /// When a key is missing, cannot be read or written, or is something else.
+    /// When it is missing, cannot be read or written, or is something else.
     pub async fn of_site(data: &Path, database: &Database) -> Result<Self, IdentityError> {
         if database.current_publication().await?.is_some() {
-            let folder = data.join("keys");
-            let missing =
-                [AUTHORITY_FILE, REPOSITORY_FILE].map(|name| folder.join(name)).into_iter().find(|file| !file.exists());
-            if let Some(file) = missing {
+            let file = data.join("keys").join(AUTHORITY_FILE);
+            if !file.exists() {
                 return Err(IdentityError::Missing { file });
             }
         }
         Self::load_or_create(data)
     }
 
-    /// Reads the keys from `{data}/keys`, and makes those that are not there yet.
+    /// Reads it from `{data}/keys`, and makes it where it is not there yet.
     ///
     /// # Errors
     /// When a file cannot be read or written, or holds something else.
@@ -99,22 +104,7 @@ impl SiteIdentity {
         let authority_file = folder.join(AUTHORITY_FILE);
         let authority = read_or_create(&authority_file, || Ok(new_authority()?.into_bytes()))?;
         let (authority, authority_certificate) = parse_authority(&authority_file, &authority)?;
-        let repository_file = folder.join(REPOSITORY_FILE);
-        let repository_secret = read_or_create(&repository_file, || Ok(rand::random::<[u8; 32]>().to_vec()))?;
-        let identity = Self { authority, authority_certificate, repository_secret, repository_file };
-        identity.repository_key()?;
-        Ok(identity)
-    }
-
-    /// The key that signs the repository.
-    ///
-    /// # Errors
-    /// Never after [`load_or_create`](Self::load_or_create), which checked it.
-    pub fn repository_key(&self) -> Result<RepositoryKey, IdentityError> {
-        RepositoryKey::from_secret(&self.repository_secret).map_err(|_| IdentityError::Damaged {
-            file: self.repository_file.clone(),
-            what: "repository key (32 bytes)",
-        })
+        Ok(Self { authority, authority_certificate })
     }
 
     /// The certificate authority's certificate.
@@ -146,32 +136,29 @@ impl SiteIdentity {
         Ok((vec![certificate.into(), self.authority_certificate.clone()], key.into()))
     }
 
-    /// The certificate of a new client, X.509 in DER. Nothing but the public key is taken from the request.
+    /// A certificate for a client. Nothing but the public key is taken from the request.
     ///
     /// # Errors
     /// When `request` is no PKCS#10 request in DER, or not signed by its key.
-    pub fn client_certificate(&self, client: ClientId, request: &[u8]) -> Result<Vec<u8>, IdentityError> {
+    pub fn client_certificate(&self, client: ClientId, request: &[u8]) -> Result<ClientCertificate, IdentityError> {
         let request = CertificateSigningRequestParams::from_der(&request.into())?;
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, client.to_string());
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        valid_for(&mut params, Duration::days(365 * CLIENT_CERTIFICATE_YEARS));
-        let certificate = params.signed_by(&request.public_key, &self.authority)?;
-        Ok(certificate.der().to_vec())
+        params.serial_number = Some(random_serial_number());
+        valid_for(&mut params, Duration::days(CLIENT_CERTIFICATE_DAYS));
+        let expires_at = params.not_after.unix_timestamp();
+        let der = params.signed_by(&request.public_key, &self.authority)?.der().to_vec();
+        let record = IssuedCertificate { digest: Digest::of(&der), expires_at };
+        Ok(ClientCertificate { der, record })
     }
 
-    /// A token with this secret, for endpoints that reach the site at `address`.
-    ///
-    /// # Errors
-    /// As [`repository_key`](Self::repository_key).
-    pub fn token(&self, address: &str, secret: [u8; SECRET_BYTES]) -> Result<EnrollmentToken, IdentityError> {
-        Ok(EnrollmentToken {
-            site: address.to_owned(),
-            authority: Digest::of(&self.authority_certificate),
-            repository: self.repository_key()?.root().0,
-            secret,
-        })
+    /// A token with this secret, for endpoints that reach the site at `address` and trust the root with this digest.
+    #[must_use]
+    pub fn token(&self, address: &str, secret: [u8; SECRET_BYTES], root: Digest) -> EnrollmentToken {
+        let authority = Digest::of(&self.authority_certificate);
+        EnrollmentToken { site: address.to_owned(), authority, repository: root, secret }
     }
 }
 
@@ -182,6 +169,13 @@ impl SiteIdentity {
 pub fn make_folder(folder: &Path) -> Result<(), IdentityError> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|source| IdentityError::File { file: folder.to_owned(), source })
+}
+
+/// Positive and without leading zeros, as it has to be: its first bits are 01.
+fn random_serial_number() -> SerialNumber {
+    let mut bytes: [u8; SERIAL_BYTES] = rand::random();
+    bytes[0] = bytes[0] & 0x3F | 0x40;
+    SerialNumber::from_slice(&bytes)
 }
 
 fn valid_for(params: &mut CertificateParams, duration: Duration) {

@@ -19,6 +19,7 @@ pub mod database;
 pub mod deployment;
 pub mod distribution_point;
 pub mod identity;
+pub mod keys;
 pub mod management_point;
 pub mod plugins;
 pub mod publish;

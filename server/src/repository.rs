@@ -1,4 +1,6 @@
-//! The repository's folder: content by its digest, written once and never changed.
+//! The repository's folder: content by its digest, written once and never changed; and its roles.
+
+pub mod roles;
 
 use farrier_protocol::Digest;
 use std::io::{self, Write};

@@ -3,13 +3,16 @@
 use crate::config::Config;
 use crate::console::Console;
 use crate::content::{self, ContentStore};
-use crate::database::{Database, StateWriter};
+use crate::database::{Database, StateWriter, now};
 use crate::identity::{self, SiteIdentity};
-use crate::management_point::{self, ManagementPoint};
+use crate::keys::SiteKeys;
+use crate::management_point::{self, ManagementPoint, Statements};
+use crate::publish::{self, Publisher};
 use crate::repository::RepositoryFolder;
 use crate::signals::Signals;
-use crate::{deployment, distribution_point, publish, sync, tls};
+use crate::{deployment, distribution_point, sync, tls};
 use anyhow::Context as _;
+use farrier_runtime::Compiler;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -43,6 +46,8 @@ pub async fn run(
     let content = ContentStore::open(&config.content, &config.data)?;
     let database = Database::open(&config.database_url()).await?;
     let identity = Arc::new(SiteIdentity::of_site(&config.data, &database).await?);
+    let site_keys = SiteKeys::open(database.clone(), &config.data)?;
+    site_keys.ensure(now()).await?;
     let signals = Signals::default();
 
     let listener = bind(config.management_point.listen, "management_point.listen").await?;
@@ -54,10 +59,13 @@ pub async fn run(
     let mut roles = JoinSet::new();
     let mut listeners = JoinSet::new();
     roles.spawn(named("sync", sync::run(database.clone(), config.software_update_point.clone(), signals.clone())));
-    roles.spawn(named(
-        "publish",
-        publish::run(database.clone(), repository.clone(), identity.repository_key()?, signals.clone()),
-    ));
+    let publisher = Publisher {
+        database: database.clone(),
+        repository: repository.clone(),
+        keys: site_keys.keys.clone(),
+        compiler: Compiler::this_program(),
+    };
+    roles.spawn(named("publish", publish::run(publisher, signals.clone())));
     roles.spawn(named("deployment", deployment::role::run(database.clone(), signals.clone())));
     let suites = config.software_update_point.suites.clone();
     roles.spawn(named("content", content::run(database.clone(), content.clone(), suites)));
@@ -65,6 +73,8 @@ pub async fn run(
         database: database.clone(),
         states: StateWriter::with_signals(database.clone(), signals.clone()),
         identity: identity.clone(),
+        statements: Statements::new(database.clone(), site_keys.keys.clone()),
+        signals: signals.clone(),
         config: Arc::new(config.management_point.clone()),
     })
     .merge(distribution_point::router(database.clone(), repository, content));
@@ -73,6 +83,7 @@ pub async fn run(
     let period = config.software_update_point.synchronize_every;
     let console = Console {
         database: database.clone(),
+        keys: site_keys.keys.clone(),
         site_name: config.name.clone(),
         signals,
         synchronize_every: (!period.is_zero()).then_some(period),

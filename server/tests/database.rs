@@ -3,6 +3,7 @@
 //! A scenario is an `async fn(Database) -> anyhow::Result<()>` with a fresh, migrated database. To add some, write a
 //! file in `scenarios/` that ends in `scenarios![...]` and name it in `scenarios/mod.rs`.
 
+mod repository;
 mod scenarios;
 
 use anyhow::Context as _;

@@ -4,6 +4,7 @@ use super::encode::{self, EncodeError, encode_in};
 use super::written::{Written, WrittenApplicability, WrittenContent, WrittenInstallation};
 use crate::config::{Classification, parse_period};
 use crate::deployment::settings::MAX_RUN_SECONDS;
+use crate::repository::roles::MAX_SCOPE_PARTS;
 use farrier_protocol::Digest;
 use farrier_protocol::assignment::{MAX_NAME_BYTES, MAX_TARGET_BYTES};
 use farrier_protocol::deployment::MAX_INSTRUCTION_BYTES;
@@ -382,6 +383,11 @@ fn check_scope(lines: &Lines<'_>, plugin: &Spanned<String>, scope: &Spanned<Stri
         let problem = format!(
             "the scope {text:?} is none: write it as the plugin names its clients, letters and digits divided by `/`"
         );
+        return Err(lines.error(scope.span(), problem));
+    }
+    if text.split('/').count() > MAX_SCOPE_PARTS {
+        let problem =
+            format!("the scope {text:?} has more than {MAX_SCOPE_PARTS} parts: have the plugin name it with fewer");
         return Err(lines.error(scope.span(), problem));
     }
     let target = super::CATALOGS.len() + plugin.get_ref().len() + 1 + text.len();

@@ -5,7 +5,6 @@ use crate::config::Config;
 use crate::database::{Database, now};
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
-use farrier_protocol::ClientId;
 use std::collections::BTreeSet;
 
 #[derive(Debug, Subcommand)]
@@ -117,7 +116,7 @@ impl Members {
     async fn definition(self, database: &Database, name: String) -> anyhow::Result<CollectionDefinition> {
         let mut clients = BTreeSet::new();
         for client in &self.clients {
-            clients.insert(find_client(database, client).await?);
+            clients.insert(super::client::find(database, client).await?);
         }
         Ok(CollectionDefinition {
             name,
@@ -147,20 +146,6 @@ async fn find_all(database: &Database, collections: &[String]) -> anyhow::Result
         found.insert(find(database, collection).await?);
     }
     Ok(found)
-}
-
-pub(super) async fn find_client(database: &Database, client: &str) -> anyhow::Result<ClientId> {
-    if let Ok(id) = client.parse::<ClientId>() {
-        return Ok(id);
-    }
-    match database.clients_named(client).await?.as_slice() {
-        [id] => Ok(*id),
-        [] => bail!("there is no client with the host name {client:?}: write another one, or a client's id"),
-        several => {
-            let ids = several.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            bail!("several clients have the host name {client:?}: write the id of one of them ({ids})")
-        }
-    }
 }
 
 async fn preview(database: &Database, definition: &CollectionDefinition) -> anyhow::Result<Preview> {

@@ -229,7 +229,7 @@ async fn retry(deployments: &Deployments, deployment: &str, clients: &[String]) 
     let id = find(&deployments.database, deployment).await?;
     let mut ids: Vec<ClientId> = Vec::with_capacity(clients.len());
     for client in clients {
-        ids.push(super::collection::find_client(&deployments.database, client).await?);
+        ids.push(super::client::find(&deployments.database, client).await?);
     }
     let chosen = (!clients.is_empty()).then_some(&ids[..]);
     match deployments.retry(id, chosen, now()).await? {

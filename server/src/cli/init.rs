@@ -1,8 +1,8 @@
 //! `farrier init`: a configuration to start from.
 
 use crate::config::{
-    self, Config, ConsoleConfig, ContentConfig, DatabaseConfig, ManagementPointConfig, SoftwareUpdatePointConfig,
-    SuiteConfig,
+    self, ClientApproval, Config, ConsoleConfig, ContentConfig, DatabaseConfig, ManagementPointConfig,
+    SoftwareUpdatePointConfig, SuiteConfig,
 };
 use crate::identity::{self, SiteIdentity};
 use crate::sync::debian::apt_sources;
@@ -55,6 +55,7 @@ pub(super) fn run(file: &Path, options: Options) -> anyhow::Result<()> {
             address: options.address,
             poll_every: SignedDuration::from_mins(15),
             scan_every: SignedDuration::from_hours(6),
+            approve_clients: ClientApproval::Automatic,
         },
         console: ConsoleConfig { listen: options.console },
         content: ContentConfig::default(),

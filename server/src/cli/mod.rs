@@ -2,10 +2,13 @@
 //!
 //! The commands open the same database as the running site; what they write there, the site's roles find and act on.
 
+mod client;
 mod collection;
 mod deployment;
 mod group;
 mod init;
+mod keys;
+mod passphrase;
 mod plugin;
 mod policy;
 mod rule;
@@ -51,9 +54,15 @@ enum Command {
     /// Synchronize software updates from the upstreams.
     #[command(subcommand)]
     Sync(sync::Command),
+    /// Manage the keys that sign what clients believe.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Manage enrolment tokens.
     #[command(subcommand)]
     Token(token::Command),
+    /// Manage clients: who is let in.
+    #[command(subcommand)]
+    Client(client::Command),
     /// Manage collections.
     #[command(subcommand)]
     Collection(collection::Command),
@@ -83,10 +92,23 @@ enum Command {
 }
 
 /// Reads the command line, does what it says and reports errors on stderr.
-pub async fn main() -> ExitCode {
+#[must_use]
+pub fn main() -> ExitCode {
+    if let Some(served) = farrier_runtime::compile::serve_if_child() {
+        return finish(served.map_err(Into::into));
+    }
     let cli = Cli::parse();
     start_logging(cli.verbose, matches!(cli.command, Command::Serve));
-    match run(cli).await {
+    finish(start(cli))
+}
+
+#[tokio::main]
+async fn start(cli: Cli) -> anyhow::Result<()> {
+    run(cli).await
+}
+
+fn finish(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read has seen enough (`farrier status | head`).
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -102,7 +124,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Init(options) => init::run(&cli.config, options),
         Command::Serve => serve::run(Config::load(&cli.config)?).await,
         Command::Sync(command) => sync::run(&Config::load(&cli.config)?, command).await,
+        Command::Keys(command) => keys::run(&cli.config, command).await,
         Command::Token(command) => token::run(&Config::load(&cli.config)?, command).await,
+        Command::Client(command) => client::run(&Config::load(&cli.config)?, command).await,
         Command::Collection(command) => collection::run(&Config::load(&cli.config)?, command).await,
         Command::Window(command) => window::run(&Config::load(&cli.config)?, command).await,
         Command::Group(command) => group::run(&Config::load(&cli.config)?, command).await,

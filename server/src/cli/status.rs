@@ -1,8 +1,9 @@
-//! `farrier status`: the compliance of all clients, for people and for scripts.
+//! `farrier status`: the compliance of all clients, and what asks for an administrator, for people and for scripts.
 
 use crate::config::Config;
 use crate::database::views::{FindingRow, StateCounts, UrgentUpdate};
 use crate::database::{Database, now};
+use crate::keys::{MetadataStanding, Notice, SiteKeys, Standing, Urgency};
 use clap::Args;
 use serde::Serialize;
 
@@ -17,9 +18,19 @@ pub(super) struct Options {
 #[derive(Debug, Serialize)]
 struct Status {
     clients: i64,
+    clients_waiting: i64,
+    clients_in_doubt: i64,
     updates: Counts,
     required_packages: Vec<String>,
     most_urgent: Vec<Urgent>,
+    trust: Trust,
+}
+
+/// What the site's keys have signed, and what of that asks for an administrator.
+#[derive(Debug, Serialize)]
+struct Trust {
+    metadata: Vec<MetadataStanding>,
+    notices: Vec<Notice>,
 }
 
 /// Updates that are not expired, and the answers of all clients about them.
@@ -41,19 +52,30 @@ struct Urgent {
 
 pub(super) async fn run(config: &Config, options: &Options) -> anyhow::Result<()> {
     let database = super::open_database(config).await?;
-    let status = status_of(&database).await?;
+    let standing = SiteKeys::open(database.clone(), &config.data)?.standing(now()).await?;
+    let status = status_of(&database, standing).await?;
     if options.json { super::say(serde_json::to_string(&status)?) } else { print(&config.name, &status) }
 }
 
-async fn status_of(database: &Database) -> anyhow::Result<Status> {
+async fn status_of(database: &Database, standing: Standing) -> anyhow::Result<Status> {
     database.summarize().await?;
     let overview = database.overview(now()).await?;
     Ok(Status {
         clients: overview.clients.scanned,
+        clients_waiting: overview.clients.waiting,
+        clients_in_doubt: overview.clients.in_doubt,
         updates: Counts { total: overview.compliance.updates, states: overview.compliance.states },
         required_packages: database.required_packages(None).await?,
         most_urgent: overview.urgent.into_iter().map(Urgent::of).collect(),
+        trust: Trust::of(standing),
     })
+}
+
+impl Trust {
+    fn of(standing: Standing) -> Self {
+        let metadata = standing.roles.into_iter().flat_map(|role| role.metadata).collect();
+        Self { metadata, notices: standing.notices }
+    }
 }
 
 impl Urgent {
@@ -77,11 +99,28 @@ fn print(name: &str, status: &Status) -> anyhow::Result<()> {
     {
         super::say(format_args!("{count:>10} {state}"))?;
     }
+    for (clients, what, option) in [
+        (status.clients_waiting, "waiting for approval", "--waiting"),
+        (status.clients_in_doubt, "whose identity is in doubt", "--in-doubt"),
+    ] {
+        if clients > 0 {
+            super::say(format_args!("{clients:>10} clients {what}: `farrier client list {option}`"))?;
+        }
+    }
     if !status.most_urgent.is_empty() {
         super::say("\nThe most urgent required updates that nothing supersedes, with their clients and a reason:")?;
     }
     for Urgent { title, classification, clients, reason, .. } in &status.most_urgent {
         super::say(format_args!("  {title:<44} {classification:<17} {clients:>7}  {reason}"))?;
     }
-    Ok(())
+    status.trust.notices.iter().try_for_each(say_notice)
+}
+
+/// A line of its own for what asks for an administrator.
+pub(super) fn say_notice(notice: &Notice) -> anyhow::Result<()> {
+    let word = match notice.urgency {
+        Urgency::Warning => "Warning",
+        Urgency::Urgent => "URGENT",
+    };
+    super::say(format_args!("\n{word}: {notice}"))
 }

@@ -3,6 +3,7 @@
 use super::State;
 use super::assets;
 use crate::database::now;
+use crate::keys::Notice;
 use axum::response::Html;
 
 /// The entry of the navigation that a page belongs to.
@@ -15,12 +16,13 @@ pub(super) enum Section {
     Deployments,
     Plugins,
     Synchronization,
+    Keys,
     None,
 }
 
 impl Section {
     /// The navigation: section, address, label.
-    pub(super) const ALL: [(Self, &'static str, &'static str); 7] = [
+    pub(super) const ALL: [(Self, &'static str, &'static str); 8] = [
         (Self::Overview, "/", "Overview"),
         (Self::Updates, "/updates", "Updates"),
         (Self::Clients, "/clients", "Clients"),
@@ -28,6 +30,7 @@ impl Section {
         (Self::Deployments, "/deployments", "Deployments"),
         (Self::Plugins, "/plugins", "Plugins"),
         (Self::Synchronization, "/synchronization", "Synchronization"),
+        (Self::Keys, "/keys", "Trust"),
     ];
 }
 
@@ -36,13 +39,20 @@ impl Section {
 pub(super) struct Frame {
     pub(super) site: String,
     pub(super) section: Section,
+    /// What of the site's keys asks for an administrator.
+    pub(super) notices: Vec<Notice>,
     /// One time for the whole page, so that its "5 min ago" agree.
     pub(super) now: i64,
 }
 
 impl Frame {
     pub(super) fn new(state: &State, section: Section) -> Self {
-        Self { site: state.console.site_name.clone(), section, now: now() }
+        let (site, notices) = (state.console.site_name.clone(), state.notices.known());
+        Self { site, section, notices, now: now() }
+    }
+
+    pub(super) fn is_about_keys(&self) -> bool {
+        self.section == Section::Keys
     }
 
     // Methods, as that is what templates call.

@@ -16,6 +16,8 @@ mod filters;
 mod form;
 mod frame;
 mod guard;
+mod keys;
+mod notices;
 mod overview;
 mod parameters;
 mod plugins;
@@ -30,6 +32,7 @@ mod wizard;
 
 use crate::database::Database;
 use crate::deployment::Deployments;
+use crate::keys::{Keys, SiteKeys};
 use crate::plugins::Plugins;
 use crate::signals::Signals;
 use axum::Router;
@@ -38,6 +41,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
 use counting::Counting;
 use jiff::SignedDuration;
+use notices::Notices;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -49,6 +53,8 @@ const MAX_FORM_BYTES: usize = 512 * 1024;
 pub struct Console {
     /// The site database.
     pub database: Database,
+    /// The keys that are on the site.
+    pub keys: Keys,
     /// The site's name.
     pub site_name: String,
     /// Rung when a synchronization is requested.
@@ -62,8 +68,13 @@ pub struct Console {
 impl Console {
     /// The routes of the console.
     pub fn router(self) -> Router {
-        let state = State { counting: Counting::new(self.database.clone()), console: Arc::new(self) };
+        let state = State {
+            counting: Counting::new(self.database.clone()),
+            notices: Notices::new(self.site_keys()),
+            console: Arc::new(self),
+        };
         pages()
+            .layer(from_fn_with_state(state.clone(), notices::refresh))
             .merge(api())
             .route("/assets/{name}", get(assets::asset))
             .route("/favicon.ico", get(assets::favicon))
@@ -73,6 +84,12 @@ impl Console {
             .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
             .layer(from_fn_with_state(state, problem::render))
             .layer(from_fn(guard::guard))
+    }
+}
+
+impl Console {
+    fn site_keys(&self) -> SiteKeys {
+        SiteKeys { database: self.database.clone(), keys: self.keys.clone() }
     }
 }
 
@@ -114,6 +131,7 @@ fn pages() -> Router<State> {
         .route("/plugins/{name}", get(plugins::detail::page))
         .route("/plugins/{name}/differences", get(plugins::differences::page))
         .route("/plugins/{name}/{action}", post(plugins::actions::act))
+        .route("/keys", get(keys::page))
         .route("/synchronization", get(synchronization::page))
         .route("/synchronization/status", get(synchronization::status))
         .route("/synchronization/run", post(synchronization::run))
@@ -152,6 +170,7 @@ fn api() -> Router<State> {
         .route("/api/plugins/{name}/{action}", post(plugins::api::act))
         .route("/api/plugin-publishers", get(plugins::api::publishers).post(plugins::api::add_publisher))
         .route("/api/plugin-publishers/{name}", delete(plugins::api::remove_publisher))
+        .route("/api/keys", get(keys::api))
         .route("/api/synchronization", get(synchronization::api))
 }
 
@@ -160,6 +179,7 @@ fn api() -> Router<State> {
 struct State {
     console: Arc<Console>,
     counting: Counting,
+    notices: Notices,
 }
 
 impl State {

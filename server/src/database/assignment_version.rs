@@ -32,6 +32,11 @@ pub(super) async fn bump(connection: &mut AnyConnection, now: UnixTime) -> Resul
 /// The same where what is deployed changed, too.
 pub(super) async fn bump_deployed(connection: &mut AnyConnection, now: UnixTime) -> Result<(), sqlx::Error> {
     bump(&mut *connection, now).await?;
+    have_published(connection).await
+}
+
+/// Has the repository published, although clients are assigned what they were assigned before.
+pub(super) async fn have_published(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE assignment_version SET deployed_version = deployed_version + 1 WHERE id = 1")
         .execute(connection)
         .await?;

@@ -1,13 +1,27 @@
-//! Clients: enrolment and contact.
+//! Clients: enrolment, and what they can run.
 
 use super::rows::storable;
-use super::{ALL_CLIENTS, CollectionId, Database, tokens};
+use super::{ALL_CLIENTS, Admission, CollectionId, Database, IssuedCertificate, clones, tokens};
 use farrier_protocol::{ClientId, Digest, UnixTime};
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row as _};
 
-/// How exactly the last contact is known. A client that asks more often costs no more writes.
-const CONTACT_RESOLUTION_SECONDS: i64 = 60;
+/// An endpoint that becomes a client.
+#[derive(Debug, Clone, Copy)]
+pub struct Enrollment<'a> {
+    /// Which client.
+    pub client: ClientId,
+    /// Whether the site has this client already, which then is this endpoint from now on; else it is a new one.
+    pub takes_over: bool,
+    /// Its name.
+    pub hostname: &'a str,
+    /// SHA-256 of what its hardware says of itself, where it does.
+    pub hardware: Option<Digest>,
+    /// The only certificate that counts from now on.
+    pub certificate: IssuedCertificate,
+    /// Whether an administrator has to approve it before it is let in.
+    pub waits_for_approval: bool,
+}
 
 /// Which plugins a client's agent can run; empty and 0 where it has not said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,7 +44,7 @@ pub struct AbilityGroup {
 }
 
 impl ClientAbilities {
-    fn of_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
+    pub(super) fn of_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             wit: row.try_get("wit")?,
             plugin_memory_bytes: row.try_get("plugin_memory_bytes")?,
@@ -56,38 +70,55 @@ impl Database {
         rows.iter().map(group).collect()
     }
 
-    /// Uses up the token whose secret has this digest and adds the client, both or neither. `false` if the token is
-    /// unknown, used or expired.
+    /// Uses up the token whose secret has this digest and enrols the client, both or neither; says whether the client is
+    /// let in. None if the token is unknown, used or expired.
     ///
     /// # Errors
-    /// When the database fails; then the token can still be used.
+    /// When the database fails, or there is no client to take over (any more); then the token can still be used.
     pub async fn enroll_client(
         &self,
         secret: &Digest,
-        client: ClientId,
-        hostname: &str,
+        enrollment: &Enrollment<'_>,
         now: UnixTime,
-    ) -> Result<bool, sqlx::Error> {
+    ) -> Result<Option<Admission>, sqlx::Error> {
         let mut transaction = self.begin_write().await?;
         if !tokens::consume(&mut transaction, secret, now).await? {
-            return Ok(false);
+            return Ok(None);
         }
-        sqlx::query("INSERT INTO clients (client_id, hostname, enrolled_at, last_contact_at) VALUES ($1, $2, $3, $4)")
-            .bind(client.as_bytes())
-            .bind(storable(hostname).into_owned())
-            .bind(now)
-            .bind(now)
+        let (row, admission) = match enrollment.takes_over {
+            true => enrollment.take_over(&mut transaction, secret, now).await?,
+            false => enrollment.insert(&mut transaction, now).await?,
+        };
+        sqlx::query("UPDATE enrollment_tokens SET client_id = $1 WHERE secret = $2")
+            .bind(row)
+            .bind(secret.as_bytes())
             .execute(&mut *transaction)
             .await?;
-        sqlx::query(
-            "UPDATE enrollment_tokens SET client_id = (SELECT id FROM clients WHERE client_id = $1) WHERE secret = $2",
-        )
-        .bind(client.as_bytes())
-        .bind(secret.as_bytes())
-        .execute(&mut *transaction)
-        .await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(Some(admission))
+    }
+
+    /// The client with this hardware, if there is exactly one that is not revoked.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn only_client_with(&self, hardware: &Digest) -> Result<Option<ClientId>, sqlx::Error> {
+        let sql = "SELECT client_id FROM clients WHERE hardware = $1 AND admission <> 2 LIMIT 2";
+        let ids: Vec<Vec<u8>> = sqlx::query_scalar(sql).bind(hardware.as_bytes()).fetch_all(&self.pool).await?;
+        match &ids[..] {
+            [id] => client_id(id).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether the site knows this client.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn client_exists(&self, client: ClientId) -> Result<bool, sqlx::Error> {
+        let query = sqlx::query_scalar("SELECT COUNT(*) FROM clients WHERE client_id = $1").bind(client.as_bytes());
+        let clients: i64 = query.fetch_one(&self.pool).await?;
+        Ok(clients > 0)
     }
 
     /// The clients with this host name.
@@ -99,32 +130,62 @@ impl Database {
             .bind(storable(hostname).into_owned())
             .fetch_all(&self.pool)
             .await?;
-        let id = |id: &Vec<u8>| ClientId::from_slice(id).ok_or_else(|| sqlx::Error::Decode("no client's id".into()));
-        ids.iter().map(id).collect()
+        ids.iter().map(|id| client_id(id)).collect()
+    }
+}
+
+impl Enrollment<'_> {
+    /// Adds the client. Returns its row, and whether it is let in.
+    async fn insert(&self, connection: &mut AnyConnection, now: UnixTime) -> Result<(i64, Admission), sqlx::Error> {
+        let admission = if self.waits_for_approval { Admission::WaitsForApproval } else { Admission::Admitted };
+        let row = sqlx::query(
+            "INSERT INTO clients (client_id, hostname, enrolled_at, last_contact_at, admission, admission_at, hardware, \
+             certificate, certificate_expires_at) VALUES ($1, $2, $3, $3, $4, $3, $5, $6, $7) RETURNING id",
+        )
+        .bind(self.client.as_bytes())
+        .bind(storable(self.hostname).into_owned())
+        .bind(now)
+        .bind(admission as i64)
+        .bind(self.hardware.map(|hardware| hardware.as_bytes().to_vec()))
+        .bind(self.certificate.digest.as_bytes())
+        .bind(self.certificate.expires_at)
+        .fetch_one(connection)
+        .await?;
+        Ok((row.try_get("id")?, admission))
     }
 
-    /// Notes a contact, and says what the client can run; none if the site does not know the client.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn touch_client(&self, client: ClientId, now: UnixTime) -> Result<Option<ClientAbilities>, sqlx::Error> {
-        let sql = "SELECT last_contact_at, wit, plugin_memory_bytes, component_bytes FROM clients WHERE client_id = $1";
-        let row = sqlx::query(sql).bind(client.as_bytes()).fetch_optional(&self.pool).await?;
-        let Some(row) = row else { return Ok(None) };
-        let last_contact: i64 = row.try_get("last_contact_at")?;
-        if (last_contact - now).abs() >= CONTACT_RESOLUTION_SECONDS {
-            // Whoever comes back after longer than a collection's query asks for may be a member now. A client that was
-            // here all the time costs nothing more.
-            sqlx::query(
-                "UPDATE clients SET unevaluated = CASE WHEN $1 - last_contact_at >= \
-                 (SELECT MIN(contact_seconds) FROM collections) THEN 1 ELSE unevaluated END, last_contact_at = $1 \
-                 WHERE client_id = $2",
-            )
-            .bind(now)
-            .bind(client.as_bytes())
-            .execute(&self.pool)
-            .await?;
-        }
-        ClientAbilities::of_row(&row).map(Some)
+    /// Makes an existing client this endpoint, with everything that is known of it: the one that the token is for, or one
+    /// with the same hardware that is not revoked. Its other certificates are void, and it is not revoked any more; one
+    /// that waits for approval goes on waiting.
+    async fn take_over(
+        &self,
+        connection: &mut AnyConnection,
+        secret: &Digest,
+        now: UnixTime,
+    ) -> Result<(i64, Admission), sqlx::Error> {
+        let row = sqlx::query(
+            "UPDATE clients SET hostname = $1, last_contact_at = $2, hardware = COALESCE($3, hardware), certificate = $4, \
+             previous_certificate = NULL, certificate_expires_at = $5, admission_at = $2, admission_reason = '', \
+             admission = CASE WHEN $6 = 1 OR admission = 1 THEN 1 ELSE 0 END, lite_engine = '', unevaluated = 1 \
+             WHERE client_id = $7 AND (EXISTS (SELECT 1 FROM enrollment_tokens t WHERE t.secret = $8 AND \
+             t.for_client = clients.id) OR hardware = $3 AND admission <> 2) RETURNING id, admission",
+        )
+        .bind(storable(self.hostname).into_owned())
+        .bind(now)
+        .bind(self.hardware.map(|hardware| hardware.as_bytes().to_vec()))
+        .bind(self.certificate.digest.as_bytes())
+        .bind(self.certificate.expires_at)
+        .bind(i64::from(self.waits_for_approval))
+        .bind(self.client.as_bytes())
+        .bind(secret.as_bytes())
+        .fetch_one(&mut *connection)
+        .await?;
+        let (row, admission) = (row.try_get("id")?, Admission::from_number(row.try_get("admission")?)?);
+        clones::forget_device(connection, row).await?;
+        Ok((row, admission))
     }
+}
+
+pub(super) fn client_id(id: &[u8]) -> Result<ClientId, sqlx::Error> {
+    ClientId::from_slice(id).ok_or_else(|| sqlx::Error::Decode("no client's id".into()))
 }

@@ -4,15 +4,20 @@
 //! SQL: placeholders are `$1`, integers are `BIGINT` (`i64`), truth is `0` or `1`, sums are cast to `BIGINT`, no
 //! `Arc<str>` is bound (the driver of SQLite panics), and a long list travels as rows of `VALUES` that [`rows`] writes.
 
+mod admission;
 mod assignment_version;
 mod authored;
+mod certificates;
 mod clients;
+mod clones;
 mod collections;
 mod connect;
 mod contents;
 mod deployment_rules;
 mod deployment_templates;
 mod deployments;
+mod metadata;
+mod native_artefacts;
 mod plugins;
 mod publications;
 mod rows;
@@ -26,9 +31,12 @@ mod updates;
 pub mod views;
 mod windows;
 
+pub use admission::Admission;
 pub use assignment_version::AssignmentVersion;
 pub use authored::{AuthoredContent, AuthoredRow, AuthoredRule, AuthoredUpdate, AuthoredWrite};
-pub use clients::{AbilityGroup, ClientAbilities};
+pub use certificates::{IssuedCertificate, KeptOut};
+pub use clients::{AbilityGroup, ClientAbilities, Enrollment};
+pub use clones::{CloneEvidence, Cloned};
 pub use collections::{
     ALL_CLIENTS, ClientFacts, CollectionDefinition, CollectionId, DefinitionError, EvaluationInput, Membership,
     StoredCollection, Which, Written,
@@ -41,16 +49,20 @@ pub use deployments::{
     AuthoredPart, ClientDeployment, ContentNeed, DeploymentHead, DeploymentRecord, GroupOfRecord,
     PublishableDeployment, PublishableFile, PublishableUpdate, RuleOfRecord, RuleRun, StatusChange,
 };
+pub use metadata::{PendingMetadata, StoredMetadata};
+pub use native_artefacts::{NativeArtefact, StoredArtefact};
 pub use plugins::{
     CollectionAssignment, GrantDecision, NewVersion, PluginChange, Publisher, RegisteredPlugin, RegisteredVersion,
     Trial, TrialFigures, compare_versions,
 };
 pub use publications::{
-    CatalogPackage, CatalogUpdate, Publication, PublishedContent, PublishedDeployments, PublishedPolicy,
+    Basis, CatalogPackage, CatalogUpdate, Publication, PublishedContent, PublishedDeployments, PublishedPolicy,
+    PublishedRole,
 };
 pub use states::{StateError, StateWriter};
 pub use suites::{Follow, Suite};
 pub use sync_runs::{Requester, SuitePhase, SuiteSync, SyncRun, UnknownWord};
+pub use tokens::{TokenFor, TokenTerms};
 pub use update_groups::{GroupedUpdate, UpdateGroup};
 pub use updates::{ImportCounts, ImportedPackage, ImportedUpdate, SuiteImport};
 pub use windows::{MaintenanceWindow, WindowDefinition};

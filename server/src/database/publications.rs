@@ -1,11 +1,12 @@
 //! Publications: what the repository holds, and what the management point hands out of it.
 
-use super::{Database, Engine, now};
+use super::{Database, Engine, StoredMetadata, metadata, now};
 use farrier_protocol::assignment::{AssignedCatalog, AssignedInstaller, AssignedPlugin, Name};
-use farrier_protocol::{DeploymentId, Digest, UpdateId};
+use farrier_protocol::{DeploymentId, Digest, UnixTime, UpdateId};
 use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row as _};
 use std::sync::{Arc, PoisonError};
 
 /// Publications that are kept: the current one, and the one before it for clients in the middle of fetching it.
@@ -14,18 +15,48 @@ const KEPT_PUBLICATIONS: i64 = 2;
 /// One version of the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
-    /// Its version, which grows.
+    /// Its version, which grows: that of its timestamp metadata.
     pub version: u64,
     /// When it was made.
-    pub published_at: i64,
-    /// When its index expires.
-    pub expires_at: i64,
-    /// The signed index.
-    pub signed_index: Vec<u8>,
+    pub published_at: UnixTime,
+    /// Since which version clients are assigned the same: what is only signed anew does not concern them.
+    pub content_version: u64,
+    /// When that one was made.
+    pub content_at: UnixTime,
+    /// SHA-256 of its timestamp metadata.
+    pub timestamp: Digest,
+    /// The metadata that it consists of.
+    pub roles: Vec<PublishedRole>,
     /// What clients are assigned of it.
     pub content: PublishedContent,
     /// What clients with deployments are assigned of it.
     pub deployments: PublishedDeployments,
+}
+
+/// Which version of a role's metadata a publication consists of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedRole {
+    /// The role.
+    pub name: String,
+    /// The version.
+    pub version: u64,
+}
+
+/// What was read before a publication was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Basis {
+    /// The version of the publication before; 0 if there is none.
+    pub publication: u64,
+    /// The newest version of every role's metadata, by role.
+    pub metadata: Vec<PublishedRole>,
+}
+
+impl Publication {
+    /// The version of this role's metadata, if there is such a role.
+    #[must_use]
+    pub fn role_version(&self, name: &str) -> Option<u64> {
+        self.roles.iter().find(|role| role.name == name).map(|role| role.version)
+    }
 }
 
 /// What clients of the site are assigned.
@@ -55,14 +86,6 @@ pub struct PublishedPolicy {
     pub target: Name,
     /// The digest of the policy.
     pub digest: Digest,
-}
-
-impl PublishedContent {
-    /// Whether a Farrier made it that knew no versions of plugins: nothing is assigned of it any more.
-    #[must_use]
-    pub fn is_without_versions(&self) -> bool {
-        self.plugins.iter().any(|plugin| plugin.target.matches('/').count() < 2)
-    }
 }
 
 impl PublishedDeployments {
@@ -168,39 +191,34 @@ impl Database {
         Ok(Some(publication))
     }
 
-    /// Makes this the current publication; of the earlier ones, the last is kept. `false`, and nothing is recorded, if
-    /// the current one is not the version that it was made after (0: none): another process has published meanwhile, and
-    /// may have read newer content.
+    /// Makes this the current publication, with the metadata that is new in it; of the earlier ones, the last is kept.
+    /// `false`, and nothing is recorded, if what it was made after is no longer the newest: another process has published
+    /// or signed meanwhile, and may have read newer content.
     ///
     /// # Errors
-    /// When the database fails, or its version is not new.
-    pub async fn record_publication(&self, publication: &Publication, after: u64) -> Result<bool, sqlx::Error> {
-        let encoded = |result: Result<Vec<u8>, _>| result.map_err(|error| sqlx::Error::Encode(Box::new(error)));
-        let content = encoded(farrier_protocol::encode(&publication.content))?;
-        let deployments = encoded(farrier_protocol::encode(&publication.deployments))?;
-        let version = i64::try_from(publication.version).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    /// When the database fails, or its version or one of the metadata is not new.
+    pub async fn record_publication(
+        &self,
+        publication: &Publication,
+        new: &[StoredMetadata],
+        after: &Basis,
+    ) -> Result<bool, sqlx::Error> {
         let mut transaction = self.begin_write().await?;
         if self.engine() == Engine::Postgres {
-            let lock = sqlx::raw_sql("LOCK TABLE publications IN EXCLUSIVE MODE");
+            let lock = sqlx::raw_sql("LOCK TABLE publications, metadata IN EXCLUSIVE MODE");
             lock.execute(&mut *transaction).await?;
         }
         let newest: Option<i64> =
             sqlx::query_scalar("SELECT MAX(version) FROM publications").fetch_one(&mut *transaction).await?;
-        if newest.unwrap_or_default().cast_unsigned() != after {
+        let newest = Basis {
+            publication: newest.unwrap_or_default().cast_unsigned(),
+            metadata: metadata::newest_versions(&mut transaction).await?,
+        };
+        if newest != *after {
             return Ok(false);
         }
-        sqlx::query(
-            "INSERT INTO publications (version, published_at, expires_at, signed_index, content, deployments) \
-             VALUES ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(version)
-        .bind(publication.published_at)
-        .bind(publication.expires_at)
-        .bind(&publication.signed_index)
-        .bind(content)
-        .bind(deployments)
-        .execute(&mut *transaction)
-        .await?;
+        metadata::insert(&mut transaction, new).await?;
+        publication.insert(&mut transaction).await?;
         sqlx::query(
             "DELETE FROM publications WHERE version NOT IN \
              (SELECT version FROM publications ORDER BY version DESC LIMIT $1)",
@@ -208,6 +226,11 @@ impl Database {
         .bind(KEPT_PUBLICATIONS)
         .execute(&mut *transaction)
         .await?;
+        let oldest = sqlx::query("SELECT * FROM publications ORDER BY version LIMIT 1");
+        let oldest = Publication::of_row(&oldest.fetch_one(&mut *transaction).await?)?;
+        for role in &oldest.roles {
+            metadata::remove_before(&mut transaction, &role.name, role.version).await?;
+        }
         transaction.commit().await?;
         Ok(true)
     }
@@ -236,21 +259,54 @@ impl Database {
 }
 
 impl Publication {
-    fn of_row(row: &sqlx::any::AnyRow) -> Result<Self, sqlx::Error> {
-        let damaged =
-            |error: &dyn std::fmt::Display| sqlx::Error::Decode(format!("the publication is damaged: {error}").into());
-        let content: &[u8] = row.try_get("content")?;
-        // None: it was made before there were deployments.
-        let deployments: Option<Vec<u8>> = row.try_get("deployments")?;
-        let deployments = deployments.map(|bytes| farrier_protocol::decode(&bytes)).transpose();
-        let version: i64 = row.try_get("version")?;
+    async fn insert(&self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "INSERT INTO publications (version, published_at, content_version, content_at, timestamp_digest, roles, \
+             content, deployments) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(number(self.version)?)
+        .bind(self.published_at)
+        .bind(number(self.content_version)?)
+        .bind(self.content_at)
+        .bind(self.timestamp.as_bytes())
+        .bind(encoded(&self.roles)?)
+        .bind(encoded(&self.content)?)
+        .bind(encoded(&self.deployments)?)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+
+    fn of_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
-            version: u64::try_from(version).map_err(|error| damaged(&error))?,
+            version: version(row, "version")?,
             published_at: row.try_get("published_at")?,
-            expires_at: row.try_get("expires_at")?,
-            signed_index: row.try_get("signed_index")?,
-            content: farrier_protocol::decode(content).map_err(|error| damaged(&error))?,
-            deployments: deployments.map_err(|error| damaged(&error))?.unwrap_or_default(),
+            content_version: version(row, "content_version")?,
+            content_at: row.try_get("content_at")?,
+            timestamp: Digest::from_slice(row.try_get("timestamp_digest")?).ok_or_else(|| damaged(&"no digest"))?,
+            roles: decoded(row, "roles")?,
+            content: decoded(row, "content")?,
+            deployments: decoded(row, "deployments")?,
         })
     }
+}
+
+fn number(version: u64) -> Result<i64, sqlx::Error> {
+    i64::try_from(version).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+fn version(row: &AnyRow, column: &str) -> Result<u64, sqlx::Error> {
+    u64::try_from(row.try_get::<i64, _>(column)?).map_err(|error| damaged(&error))
+}
+
+fn encoded(value: &impl Serialize) -> Result<Vec<u8>, sqlx::Error> {
+    farrier_protocol::encode(value).map_err(|error| sqlx::Error::Encode(Box::new(error)))
+}
+
+fn decoded<T: for<'a> Deserialize<'a>>(row: &AnyRow, column: &str) -> Result<T, sqlx::Error> {
+    farrier_protocol::decode(row.try_get(column)?).map_err(|error| damaged(&error))
+}
+
+fn damaged(error: &dyn std::fmt::Display) -> sqlx::Error {
+    sqlx::Error::Decode(format!("the publication is damaged: {error}").into())
 }

@@ -1,6 +1,6 @@
 //! `GET /content/{sha256}`: content of an update, or a part of it.
 
-use super::{BINARY, DistributionPoint, TARGET_CACHE, failed};
+use super::{BINARY, DistributionPoint, IMMUTABLE, failed};
 use crate::content::{Asked, ask};
 use crate::database::now;
 use axum::body::Body;
@@ -71,7 +71,7 @@ async fn serve(state: &DistributionPoint, digest: &Digest, length: u64, headers:
         }
     };
     let headers = [
-        (CACHE_CONTROL, TARGET_CACHE.to_owned()),
+        (CACHE_CONTROL, IMMUTABLE.to_owned()),
         (CONTENT_TYPE, BINARY.to_owned()),
         (CONTENT_LENGTH, (range.end - range.start).to_string()),
         (ACCEPT_RANGES, "bytes".to_owned()),

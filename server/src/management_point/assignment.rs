@@ -1,5 +1,4 @@
-//! `GET /v3/assignment`: what this client is to do. `GET /v2/assignment` and `GET /v1/assignment`: as much of it as
-//! older agents can read.
+//! `POST /v4/poll`: what this client is to do, and how the repository stands.
 
 use super::client::Client;
 use super::{ManagementPoint, Refusal};
@@ -7,73 +6,61 @@ use crate::config::ManagementPointConfig;
 use crate::database::{AssignmentVersion, ClientAbilities, ClientDeployment, Publication, PublishedDeployments, now};
 use crate::plugins::rollout::{OneClient, RollOut};
 use crate::windows;
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
 use farrier_protocol::assignment::{
     Assessment, AssignedDeployment, Assignment, MAX_CATALOGS, MAX_DEPLOYMENTS, Schedule, Standing,
 };
 use farrier_protocol::deployment::policy_target;
+use farrier_protocol::poll::PollRequest;
 use farrier_protocol::{ClientId, Digest};
-use serde::Serialize;
+use farrier_runtime::EngineId;
 use std::sync::Arc;
 
-/// Plugins that agents take which ask for less than the whole assignment.
-const OLD_MAX_PLUGINS: usize = 8;
-
-pub(super) async fn assignment(
+pub(super) async fn poll(
     State(state): State<ManagementPoint>,
     Client(client, abilities): Client,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let Asked { mut assignment, publication } = asked(&state, client, &abilities).await?;
-    let deployments = state.database.assigned_deployments(client).await?;
-    assign_deployments(&mut assignment, &publication.deployments, &deployments);
-    assignment.windows = windows::for_client(&state.database, client, now()).await?;
-    answer(&*assignment, &headers)
+    body: Bytes,
+) -> Result<Vec<u8>, Refusal> {
+    let request: PollRequest = farrier_protocol::decode(&body).map_err(|_| Refusal::MALFORMED)?;
+    let PollRequest { engine, boot, hardware, .. } = &request;
+    let has_other_engine =
+        state.database.note_contact_details(client, engine.as_deref(), *boot, *hardware, now()).await?;
+    let is_ours = || engine.as_deref().is_some_and(|engine| engine.parse::<EngineId>().is_ok());
+    if has_other_engine && is_ours() {
+        // Its artefacts may not be compiled yet.
+        state.signals.content_changed.notify_one();
+    }
+    let publication = current(&state).await?;
+    let assignment = assignment(&state, client, &abilities, &publication).await?;
+    state.statements.answer(&publication, &request, &assignment, now()).await
 }
 
-/// The first four fields of an assignment. An agent that asks for them cannot read the policies of today, so it has no
-/// deployment.
-pub(super) async fn without_deployments(
-    State(state): State<ManagementPoint>,
-    Client(client, abilities): Client,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let Asked { mut assignment, .. } = asked(&state, client, &abilities).await?;
-    let windows = windows::for_client(&state.database, client, now()).await?;
-    shorten(&mut assignment.assessment);
-    answer(&(&assignment.assessment, &assignment.installers, &assignment.deployments, windows), &headers)
+/// An agent from before the repository was signed after TUF.
+pub(super) async fn gone() -> (StatusCode, &'static str) {
+    let sentence = "This site speaks a newer protocol: update the agent and enrol it again.";
+    (StatusCode::GONE, sentence)
 }
 
-pub(super) async fn assessment_only(
-    State(state): State<ManagementPoint>,
-    Client(client, abilities): Client,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let Asked { mut assignment, .. } = asked(&state, client, &abilities).await?;
-    shorten(&mut assignment.assessment);
-    answer(&assignment.assessment, &headers)
-}
-
-/// What a client gets, without deployments and windows.
-struct Asked {
-    // On the heap, because it is too large to pass through the stack several times.
-    assignment: Box<Assignment>,
-    publication: Arc<Publication>,
-}
-
-async fn asked(state: &ManagementPoint, client: ClientId, abilities: &ClientAbilities) -> Result<Asked, Refusal> {
+// On the heap, because it is too large to pass through the stack several times.
+async fn assignment(
+    state: &ManagementPoint,
+    client: ClientId,
+    abilities: &ClientAbilities,
+    publication: &Publication,
+) -> Result<Box<Assignment>, Refusal> {
     let database = &state.database;
-    let publication = current(state).await?;
     let version = database.assignment_version().await?;
     let roll_out = database.plugin_roll_out(version.version).await?;
     let member_of = database.memberships_among(client, roll_out.collections()).await?;
     let one = OneClient { abilities, member_of: &member_of };
-    let mut assignment = Box::new(Assignment::from(assessment(client, &publication, version, &state.config)));
-    assign_plugins(&mut assignment, &publication, &roll_out, &one);
-    Ok(Asked { assignment, publication })
+    let mut assignment = Box::new(Assignment::from(assessment(client, publication, version, &state.config)));
+    assign_plugins(&mut assignment, publication, &roll_out, &one);
+    let deployments = database.assigned_deployments(client).await?;
+    assign_deployments(&mut assignment, &publication.deployments, &deployments);
+    assignment.windows = windows::for_client(database, client, now()).await?;
+    Ok(assignment)
 }
 
 /// The plugins that some catalog needs, with the catalogs, and the installers that some deployment needs. A plugin of
@@ -118,28 +105,11 @@ fn assign_plugins(assignment: &mut Assignment, publication: &Publication, roll_o
     }
 }
 
-/// Leaves as many plugins as older agents take, and their catalogs.
-fn shorten(assessment: &mut Assessment) {
-    assessment.plugins.truncate(OLD_MAX_PLUGINS);
-    let Assessment { plugins, catalogs, .. } = assessment;
-    catalogs.retain(|catalog| plugins.iter().any(|plugin| plugin.name == catalog.plugin));
-}
-
 async fn current(state: &ManagementPoint) -> Result<Arc<Publication>, Refusal> {
-    let publication = state.database.current_publication().await?;
-    publication.filter(|publication| !publication.content.is_without_versions()).ok_or(Refusal::Client(
+    state.database.current_publication().await?.ok_or(Refusal::Client(
         StatusCode::SERVICE_UNAVAILABLE,
         "The site has published nothing yet: it is starting. Try again in a minute.",
     ))
-}
-
-fn answer(message: &impl Serialize, headers: &HeaderMap) -> Result<Response, Refusal> {
-    let body = farrier_protocol::encode(message)?;
-    let etag = format!("\"{}\"", Digest::of(&body));
-    if headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
-    }
-    Ok(([(ETAG, etag), (CACHE_CONTROL, "private, no-cache".to_owned())], body).into_response())
 }
 
 /// Everything in it is a function of what is published and of what an administrator or a phase changed, so that its
@@ -153,8 +123,8 @@ fn assessment(
     let seconds = |period: jiff::SignedDuration| u32::try_from(period.as_secs()).unwrap_or(u32::MAX);
     Assessment {
         client,
-        version: publication.version.max(version.version),
-        issued_at: publication.published_at.max(version.changed_at),
+        version: publication.content_version.max(version.version),
+        issued_at: publication.content_at.max(version.changed_at),
         schedule: Schedule { poll_seconds: seconds(config.poll_every), scan_seconds: seconds(config.scan_every) },
         plugins: heapless::Vec::new(),
         catalogs: heapless::Vec::new(),
@@ -184,7 +154,7 @@ mod tests {
     use crate::plugins::fixture::plugin as plugin_with;
     use crate::plugins::rollout::{assigned_installer, assigned_plugin};
     use farrier_protocol::DeploymentId;
-    use farrier_protocol::assignment::{AssignedCatalog, AssignedPlugin};
+    use farrier_protocol::assignment::AssignedCatalog;
     use farrier_runtime::World;
     use std::collections::HashSet;
 
@@ -240,16 +210,6 @@ mod tests {
         assert_eq!(farrier_protocol::decode::<Assignment>(&bytes).unwrap(), *assignment);
     }
 
-    fn plugin(number: usize) -> AssignedPlugin {
-        AssignedPlugin {
-            name: format!("plugin-{number}").as_str().try_into().unwrap(),
-            version: "1.0.0".try_into().unwrap(),
-            target: format!("plugins/plugin-{number}/1.0.0").as_str().try_into().unwrap(),
-            digest: Digest::of(&[0]),
-            read: heapless::Vec::new(),
-        }
-    }
-
     fn catalog(plugin: usize) -> AssignedCatalog {
         AssignedCatalog {
             plugin: format!("plugin-{plugin}").as_str().try_into().unwrap(),
@@ -257,18 +217,6 @@ mod tests {
             target: format!("catalogs/{plugin}").as_str().try_into().unwrap(),
             digest: Digest::of(&[1]),
         }
-    }
-
-    #[test]
-    fn older_agents_get_no_more_plugins_than_they_take_and_no_catalog_without_its_plugin() {
-        let mut assessment = assessment();
-        assessment.plugins.extend((0..10).map(plugin));
-        assessment.catalogs.extend((0..10).rev().map(catalog));
-        shorten(&mut assessment);
-        assert_eq!(assessment.plugins.len(), 8);
-        let catalogs: Vec<_> = assessment.catalogs.iter().map(|catalog| catalog.plugin.as_str()).collect();
-        assert_eq!(catalogs[0], "plugin-7");
-        assert_eq!(catalogs.len(), 8);
     }
 
     /// A roll-out of ten applicability plugins and an installer, and a publication of everything but the first catalog.
@@ -293,8 +241,16 @@ mod tests {
         };
         let installers = installer.versions.iter().filter_map(|version| assigned_installer(installer, version));
         let deployments = PublishedDeployments { installers: installers.collect(), policies: Vec::new() };
-        let publication =
-            Publication { version: 9, published_at: 8, expires_at: 99, signed_index: Vec::new(), content, deployments };
+        let publication = Publication {
+            version: 9,
+            published_at: 8,
+            content_version: 9,
+            content_at: 8,
+            timestamp: Digest([0; 32]),
+            roles: Vec::new(),
+            content,
+            deployments,
+        };
         (RollOut::of(&plugins), publication)
     }
 
@@ -325,13 +281,5 @@ mod tests {
         assert_eq!(assignment.installer_fallbacks[0].version, "1.0.0");
         let bytes = farrier_protocol::encode(&*assignment).unwrap();
         assert_eq!(farrier_protocol::decode::<Assignment>(&bytes).unwrap(), *assignment);
-    }
-
-    #[test]
-    fn a_publication_without_versions_is_not_assigned() {
-        let (_, mut publication) = site();
-        assert!(!publication.content.is_without_versions());
-        publication.content.plugins[0].target = "plugins/dpkg".try_into().unwrap();
-        assert!(publication.content.is_without_versions());
     }
 }

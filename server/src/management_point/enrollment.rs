@@ -1,8 +1,10 @@
-//! `POST /v1/enroll`: a one-time token for a client certificate.
+//! `POST /v2/enroll`: a one-time token for a client certificate.
 
 use super::{ManagementPoint, Refusal};
-use crate::database::now;
-use crate::identity::IdentityError;
+use crate::config::ClientApproval;
+use crate::database::{Admission, Enrollment, TokenFor, TokenTerms, now};
+use crate::identity::{ClientCertificate, IdentityError, SiteIdentity};
+use crate::repository::roles::ROOT;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -13,24 +15,85 @@ pub(super) async fn enroll(State(state): State<ManagementPoint>, body: Bytes) ->
     let request: EnrollmentRequest = farrier_protocol::decode(&body).map_err(|_| Refusal::MALFORMED)?;
     let secret = Digest::of(&request.secret);
     // Anyone can ask: only the bearer of a token is worth the cost of a signature.
-    if !state.database.is_token_usable(&secret, now()).await? {
-        return Err(refused());
-    }
-    let client = ClientId(rand::random());
+    let terms = state.database.usable_token(&secret, now()).await?.ok_or_else(refused)?;
+    let root = root(&state, &terms).await?;
+    let known = known_client(&state, &terms, &request).await?;
+    let client = known.unwrap_or_else(|| ClientId(rand::random()));
     // The certificate is made before the token is used up, so that a bad request does not cost the token.
-    let certificate =
-        state.identity.client_certificate(client, &request.certificate_request).map_err(|error| match error {
-            IdentityError::Certificate(_) => {
-                Refusal::Client(StatusCode::BAD_REQUEST, "The certificate request is no valid PKCS#10 request in DER.")
-            }
-            error => Refusal::Site(error.into()),
-        })?;
-    if !state.database.enroll_client(&secret, client, &request.hostname, now()).await? {
-        return Err(refused());
+    let certificate = certificate_for(&state.identity, client, &request.certificate_request)?;
+    let enrollment = Enrollment {
+        client,
+        takes_over: known.is_some(),
+        hostname: &request.hostname,
+        hardware: request.hardware,
+        certificate: certificate.record,
+        waits_for_approval: waits_for_approval(&state, &terms),
+    };
+    let admission = state.database.enroll_client(&secret, &enrollment, now()).await?.ok_or_else(refused)?;
+    report(&state, &enrollment, admission).await;
+    Ok(farrier_protocol::encode(&EnrollmentReply {
+        client,
+        certificate: certificate.der,
+        authority: state.identity.authority_certificate().to_vec(),
+        root,
+        waits_for_approval: admission == Admission::WaitsForApproval,
+    })?)
+}
+
+/// The root metadata that the bearer of the token was told to trust: the site may have a newer one meanwhile.
+async fn root(state: &ManagementPoint, terms: &TokenTerms) -> Result<Vec<u8>, Refusal> {
+    let root = match terms.root {
+        Some(version) => state.database.metadata_version(ROOT, version).await?,
+        None => state.database.current_metadata(ROOT).await?.map(|root| root.bytes),
+    };
+    root.ok_or(Refusal::Client(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "The site has no repository yet. Try again in a minute.",
+    ))
+}
+
+/// The client that the bearer of the token becomes, if it is not a new one.
+async fn known_client(
+    state: &ManagementPoint,
+    terms: &TokenTerms,
+    request: &EnrollmentRequest,
+) -> Result<Option<ClientId>, Refusal> {
+    Ok(match (terms.whom, request.hardware) {
+        (TokenFor::Client(client), _) => Some(client),
+        (TokenFor::SameHardware, Some(hardware)) => state.database.only_client_with(&hardware).await?,
+        (TokenFor::SameHardware, None) | (TokenFor::NewClient, _) => None,
+    })
+}
+
+/// An administrator who names the client has decided already; what a device says of its hardware decides nothing.
+fn waits_for_approval(state: &ManagementPoint, terms: &TokenTerms) -> bool {
+    let is_named = matches!(terms.whom, TokenFor::Client(_));
+    state.config.approve_clients == ClientApproval::Manual && !is_named
+}
+
+/// A certificate for the key of this request.
+pub(super) fn certificate_for(
+    identity: &SiteIdentity,
+    client: ClientId,
+    request: &[u8],
+) -> Result<ClientCertificate, Refusal> {
+    identity.client_certificate(client, request).map_err(|error| match error {
+        IdentityError::Certificate(_) => {
+            Refusal::Client(StatusCode::BAD_REQUEST, "The certificate request is no valid PKCS#10 request in DER.")
+        }
+        error => Refusal::Site(error.into()),
+    })
+}
+
+async fn report(state: &ManagementPoint, enrollment: &Enrollment<'_>, admission: Admission) {
+    let Enrollment { client, hostname, takes_over, hardware, .. } = *enrollment;
+    tracing::info!(client.id = %client, hostname, again = takes_over, ?admission, "Client enrolled");
+    if let Some(hardware) = hardware
+        // The client itself is one that has it.
+        && matches!(state.database.only_client_with(&hardware).await, Ok(None))
+    {
+        tracing::warn!(client.id = %client, "Another client has the same hardware");
     }
-    tracing::info!(client.id = %client, hostname = %request.hostname, "Client enrolled");
-    let authority = state.identity.authority_certificate().to_vec();
-    Ok(farrier_protocol::encode(&EnrollmentReply { client, certificate, authority })?)
 }
 
 fn refused() -> Refusal {
@@ -39,39 +102,4 @@ fn refused() -> Refusal {
         StatusCode::FORBIDDEN,
         "The token is unknown, used or expired: get a new one with `farrier token create` on the site.",
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::database::{Database, StateWriter};
-    use crate::identity::SiteIdentity;
-    use farrier_protocol::enrollment::SECRET_BYTES;
-    use std::sync::Arc;
-
-    const CONFIG: &str = "listen = \"127.0.0.1:0\"\naddress = \"https://site.example.org\"";
-
-    #[tokio::test]
-    async fn a_certificate_request_is_looked_at_only_with_a_usable_token() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = Database::open_file(&folder.path().join("site.db")).await.unwrap();
-        let state = ManagementPoint {
-            database: database.clone(),
-            states: StateWriter::new(database.clone()),
-            identity: Arc::new(SiteIdentity::load_or_create(folder.path()).unwrap()),
-            config: Arc::new(toml::from_str(CONFIG).unwrap()),
-        };
-        let secret = [7; SECRET_BYTES];
-        let nonsense = EnrollmentRequest { secret, certificate_request: vec![0], hostname: heapless::String::new() };
-        let body = Bytes::from(farrier_protocol::encode(&nonsense).unwrap());
-        let answer = async || match enroll(State(state.clone()), body.clone()).await {
-            Err(Refusal::Client(status, _)) => status,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(answer().await, StatusCode::FORBIDDEN);
-
-        database.create_token(&Digest::of(&secret), now(), now() + 3600).await.unwrap();
-        assert_eq!(answer().await, StatusCode::BAD_REQUEST);
-        assert!(database.is_token_usable(&Digest::of(&secret), now()).await.unwrap(), "a bad request costs no token");
-    }
 }

@@ -1,24 +1,30 @@
 //! The management point: what clients talk to.
 //!
-//! Three requests, all bounded: enrol (with a one-time token), fetch the assignment (unchanged costs a 304), send state
-//! messages (acknowledged after their commit). Everything but enrolment needs a client certificate.
+//! Four requests, all bounded: enrol (with a one-time token), renew the certificate, poll (answered with a signed
+//! statement, and with the assignment where the client does not have it), send state messages (acknowledged after their
+//! commit). Everything but enrolment needs a client certificate.
 
 mod assignment;
 mod client;
 mod enrollment;
+mod renewal;
 mod state_messages;
+mod statements;
 
 use crate::config::ManagementPointConfig;
-use crate::database::{Database, StateWriter};
+use crate::database::{Database, KeptOut, StateWriter};
 use crate::identity::SiteIdentity;
+use crate::signals::Signals;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use farrier_protocol::enrollment::MAX_ENROLLMENT_BYTES;
-use farrier_protocol::paths;
+use axum::routing::{any, post};
+use farrier_protocol::enrollment::{EXCLUSION_HEADER, MAX_ENROLLMENT_BYTES};
+use farrier_protocol::poll::MAX_POLL_BYTES;
 use farrier_protocol::state_message::MAX_BATCH_BYTES;
+use farrier_protocol::{ClientId, paths};
+pub use statements::Statements;
 use std::sync::Arc;
 use std::time::Duration;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
@@ -26,6 +32,8 @@ use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 /// How long one request may take, and how long its body may stand still.
 const REQUEST_SECONDS: u64 = 60;
 const BODY_IDLE_SECONDS: u64 = 20;
+/// What agents ask that follow a repository signed in another way.
+const OLD_PATHS: [&str; 4] = ["/v1/enroll", "/v1/assignment", "/v2/assignment", "/v3/assignment"];
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -36,17 +44,20 @@ pub struct ManagementPoint {
     pub states: StateWriter,
     /// Signs client certificates.
     pub identity: Arc<SiteIdentity>,
+    /// Signs what clients are told.
+    pub statements: Statements,
+    /// Rung when a client needs what is not published.
+    pub signals: Signals,
     /// The clients' periods.
     pub config: Arc<ManagementPointConfig>,
 }
 
 /// The routes of the management point.
 pub fn router(management_point: ManagementPoint) -> Router {
-    Router::new()
-        .route(paths::ENROLL, post(enrollment::enroll).layer(DefaultBodyLimit::max(MAX_ENROLLMENT_BYTES)))
-        .route(paths::ASSIGNMENT, get(assignment::assignment))
-        .route(paths::ASSIGNMENT_2, get(assignment::without_deployments))
-        .route(paths::ASSESSMENT, get(assignment::assessment_only))
+    let old = OLD_PATHS.into_iter().fold(Router::new(), |router, path| router.route(path, any(assignment::gone)));
+    old.route(paths::ENROLL, post(enrollment::enroll).layer(DefaultBodyLimit::max(MAX_ENROLLMENT_BYTES)))
+        .route(paths::RENEW, post(renewal::renew).layer(DefaultBodyLimit::max(MAX_ENROLLMENT_BYTES)))
+        .route(paths::POLL, post(assignment::poll).layer(DefaultBodyLimit::max(MAX_POLL_BYTES)))
         .route(paths::STATE_MESSAGES, post(state_messages::commit).layer(DefaultBodyLimit::max(MAX_BATCH_BYTES)))
         .with_state(management_point)
         .layer(RequestBodyTimeoutLayer::new(Duration::from_secs(BODY_IDLE_SECONDS)))
@@ -58,6 +69,8 @@ pub fn router(management_point: ManagementPoint) -> Router {
 enum Refusal {
     /// The client's fault.
     Client(StatusCode, &'static str),
+    /// The client is kept out.
+    KeptOut(ClientId, KeptOut),
     /// The site's fault; the cause goes to the log, not to the client.
     Site(anyhow::Error),
 }
@@ -77,6 +90,12 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         match self {
             Self::Client(status, sentence) => (status, sentence).into_response(),
+            Self::KeptOut(client, kept_out) => {
+                let exclusion = kept_out.exclusion.as_str();
+                tracing::info!(client.id = %client, exclusion, "Client kept out");
+                let word = [(EXCLUSION_HEADER, exclusion)];
+                (StatusCode::FORBIDDEN, word, client::sentence(client, &kept_out)).into_response()
+            }
             Self::Site(error) => {
                 tracing::error!(error = format!("{error:#}"), "Request of a client failed");
                 (StatusCode::INTERNAL_SERVER_ERROR, "The site failed; its log says why. Try again later.")
@@ -85,3 +104,6 @@ impl IntoResponse for Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

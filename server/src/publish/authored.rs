@@ -1,28 +1,22 @@
 //! Authored updates: a catalog for each plugin and scope that policies name, beside those of the suites.
 
-use super::catalog;
 use super::chunks::ChunkWriter;
+use super::{Target, Wish, catalog};
 use crate::authored::CATALOGS;
-use crate::database::{AuthoredRule, Database, PublishedContent};
+use crate::database::{AuthoredRule, Database};
 use crate::repository::RepositoryFolder;
 use anyhow::Context as _;
 use farrier_protocol::assignment::{AssignedCatalog, MAX_CATALOGS, MAX_PLUGINS};
-use farrier_trust::Target;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Publishes the catalogs of the policies in force, as many as an assignment holds: more are not imported, but suites
 /// may have been configured since.
-pub(super) async fn publish(
-    database: &Database,
-    repository: &RepositoryFolder,
-    targets: &mut Vec<Target>,
-    content: &mut PublishedContent,
-) -> anyhow::Result<()> {
+pub(super) async fn publish(database: &Database, repository: &RepositoryFolder, wish: &mut Wish) -> anyhow::Result<()> {
     let rules = database.authored_rules().await.context("reading the authored updates")?;
     let repository = repository.clone();
     let catalogs = tokio::task::spawn_blocking(move || catalogs(&repository, &rules));
     for (target, assigned) in catalogs.await.context("building a catalog panicked")?? {
-        if !fits(&assigned, &content.catalogs) {
+        if !fits(&assigned, &wish.content.catalogs) {
             tracing::error!(
                 catalog = target.name,
                 "A catalog is left out, and its updates are not assessed: the suites and the policies have more than \
@@ -30,8 +24,8 @@ pub(super) async fn publish(
             );
             continue;
         }
-        targets.push(target);
-        content.catalogs.push(assigned);
+        wish.targets.push(target);
+        wish.content.catalogs.push(assigned);
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! One suite, one architecture: a catalog of rules.
 
+use super::Target;
 use super::chunks::ChunkWriter;
 use crate::database::{CatalogPackage, CatalogUpdate, Follow, Suite};
 use crate::repository::RepositoryFolder;
@@ -8,7 +9,6 @@ use farrier_dpkg_rules::{Binary, EncodeError, RuleBuilder};
 use farrier_protocol::Digest;
 use farrier_protocol::assignment::AssignedCatalog;
 use farrier_protocol::catalog::{Catalog, MAX_CHUNKS};
-use farrier_trust::Target;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 

@@ -1,42 +1,43 @@
 //! Publishing: the software updates of the database as a signed repository that any cache may serve.
 //!
 //! Every suite becomes a catalog per architecture ([`catalog`]), cut into content-addressed chunks ([`chunks`]);
-//! versions of plugins and the policies of deployments are targets beside them ([`plugins`], [`policies`]). Publishing
-//! takes no input and is idempotent: it makes the repository what the database says, and signs a new index only when
-//! that differs from the current one or the current one grows old.
+//! versions of plugins, their artefacts and the policies of deployments are targets beside them ([`plugins`],
+//! [`native`], [`policies`]). Publishing takes no input and is idempotent: it makes the repository what the database
+//! says, and signs ([`signing`]) only what differs from what is signed or grows old.
 
+mod assigned;
 mod authored;
 mod catalog;
 mod chunks;
 mod contents;
+mod native;
 mod plugins;
 mod policies;
+mod signing;
 
 use crate::database::{
     CatalogUpdate, Database, Follow, Publication, PublishableDeployment, PublishedContent, PublishedDeployments,
     PublishedPolicy, Suite, now,
 };
+use crate::keys::Keys;
 pub use crate::plugins::components as components_in_box;
-use crate::repository::RepositoryFolder;
+use crate::repository::{RepositoryFolder, roles};
 use crate::signals::Signals;
 use anyhow::{Context as _, anyhow, ensure};
 pub(crate) use catalog::PLUGIN as PLUGIN_OF_SUITES;
 use farrier_protocol::assignment::MAX_CATALOGS;
 use farrier_protocol::catalog::Catalog;
 use farrier_protocol::deployment::{DeploymentPolicy, POLICIES};
-use farrier_protocol::{DeploymentId, Digest};
-use farrier_trust::{Index, Repository, RepositoryKey, Target};
+use farrier_protocol::{DeploymentId, Digest, UnixTime};
+use farrier_runtime::Compiler;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long an index is valid.
-const INDEX_DAYS: i64 = 14;
-/// An index with less time left is signed anew, so that a site may be away for a week.
-const RENEW_DAYS: i64 = 7;
-const DAY_SECONDS: i64 = 24 * 60 * 60;
-/// How often to look whether the index grows old.
+/// How often to look whether what is signed grows old.
 const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
+/// How often to look whether clients have come that need other artefacts.
+const LOOK_FOR_ENGINES_EVERY: Duration = Duration::from_secs(60);
 /// How soon to try again when publishing failed.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 
@@ -44,15 +45,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// Never: what fails is tried again.
-pub async fn run(
-    database: Database,
-    repository: RepositoryFolder,
-    key: RepositoryKey,
-    signals: Signals,
-) -> anyhow::Result<()> {
-    register_plugins(&database).await;
-    let publisher = Publisher { database, repository, key };
+pub async fn run(publisher: Publisher, signals: Signals) -> anyhow::Result<()> {
+    register_plugins(&publisher.database).await;
     loop {
+        let new_engine = native::new_engine(&publisher.database, LOOK_FOR_ENGINES_EVERY).await;
         let pause = match publisher.publish().await {
             Ok(()) => LOOK_EVERY,
             Err(error) => {
@@ -62,6 +58,7 @@ pub async fn run(
         };
         tokio::select! {
             () = signals.content_changed.notified() => {}
+            () = new_engine => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -75,17 +72,50 @@ async fn register_plugins(database: &Database) {
     }
 }
 
+/// One named, immutable piece of content.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Target {
+    /// `plugins/dpkg/1.0.0`, `catalogs/bookworm-security/amd64`.
+    name: String,
+    /// SHA-256 of the content.
+    digest: Digest,
+    /// Bytes of the content.
+    length: u64,
+}
+
+/// What the repository should hold, and what clients should be assigned of it.
+#[derive(Debug, Default)]
+struct Wish {
+    targets: Vec<Target>,
+    content: PublishedContent,
+    deployments: PublishedDeployments,
+}
+
+impl Wish {
+    /// The digests of the plugins in it.
+    fn components(&self) -> Vec<Digest> {
+        let is_plugin = |target: &&Target| roles::role_of(&target.name) == Some(roles::PLUGINS);
+        self.targets.iter().filter(is_plugin).map(|target| target.digest).collect()
+    }
+}
+
 /// What is published.
 struct Current {
     publication: Arc<Publication>,
-    index: Index,
+    targets: Vec<Target>,
 }
 
 impl Current {
+    /// Nothing else than this.
+    fn as_it_is(&self) -> Wish {
+        let Publication { content, deployments, .. } = &*self.publication;
+        Wish { targets: self.targets.clone(), content: content.clone(), deployments: deployments.clone() }
+    }
+
     /// The policy of a deployment, as a target and as what clients are assigned.
     fn policy(&self, deployment: DeploymentId) -> Option<(Target, PublishedPolicy)> {
         let policy = self.publication.deployments.policy(deployment)?;
-        let target = self.index.targets.iter().find(|target| *target.name == *policy.target)?;
+        let target = self.targets.iter().find(|target| *target.name == *policy.target)?;
         Some((target.clone(), policy.clone()))
     }
 }
@@ -97,96 +127,105 @@ pub struct Publisher {
     pub database: Database,
     /// Where content goes.
     pub repository: RepositoryFolder,
-    /// Signs the index.
-    pub key: RepositoryKey,
+    /// What the repository is signed by.
+    pub keys: Keys,
+    /// Compiles plugins for clients that cannot.
+    pub compiler: Compiler,
 }
 
 impl Publisher {
     /// Makes the repository what the database says.
     ///
     /// # Errors
-    /// When the database or the disk fails; the current publication stays.
+    /// When the database or the disk fails, something cannot be published, or a key is missing that has to be on the site;
+    /// the current publication stays, and is signed anew in time.
     pub async fn publish(&self) -> anyhow::Result<()> {
-        while !self.publish_once().await? {
-            tracing::info!("Another process of this site has published meanwhile: publishing starts over");
-        }
-        Ok(())
+        self.publish_at(now()).await
     }
 
-    /// The same; `false` if another process was faster, which may have read newer content or older.
-    async fn publish_once(&self) -> anyhow::Result<bool> {
-        let waiting = self.database.unpublished_sync_runs().await.context("reading the synchronizations")?;
-        let current = self.current().await?;
-        let (targets, content, deployments) = self.targets(current.as_ref()).await?;
-        let renewal = now() + RENEW_DAYS * DAY_SECONDS;
-        let is_current = |Current { publication, index }: &Current| {
-            let is_same = publication.content == content && publication.deployments == deployments;
-            is_same && index.targets == targets && index.expires > renewal
-        };
-        if !current.as_ref().is_some_and(is_current) {
-            let last_version = current.map_or(0, |current| current.publication.version);
-            if !self.sign(targets, content, deployments, last_version).await? {
-                return Ok(false);
+    /// The same at another time than now.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub async fn publish_at(&self, now: UnixTime) -> anyhow::Result<()> {
+        loop {
+            let waiting = self.database.unpublished_sync_runs().await.context("reading the synchronizations")?;
+            let current = self.current().await?;
+            let wish = match self.wish(current.as_ref(), now).await {
+                Ok(wish) => wish,
+                Err(error) => {
+                    // What is published goes on counting meanwhile.
+                    if let Some(current) = current {
+                        self.record(current.as_it_is(), Some(current), now).await?;
+                    }
+                    return Err(error);
+                }
+            };
+            if self.record(wish, current, now).await? {
+                self.database.mark_sync_runs_published(&waiting).await.context("recording the publication")?;
+                return Ok(());
             }
-            self.remove_what_nobody_names().await?;
+            tracing::info!("Another process of this site has published or signed meanwhile: publishing starts over");
         }
-        self.database.mark_sync_runs_published(&waiting).await.context("recording the publication")?;
-        Ok(true)
     }
 
     async fn current(&self) -> anyhow::Result<Option<Current>> {
         let publication = self.database.current_publication().await.context("reading the publications")?;
-        let current = publication.map(|publication| {
-            let index = self.index_of(&publication)?;
-            Ok(Current { publication, index })
-        });
-        current.transpose()
+        let Some(publication) = publication else { return Ok(None) };
+        let targets = signing::targets_of(&self.database, &publication).await?;
+        Ok(Some(Current { publication, targets }))
     }
 
-    async fn sign(
-        &self,
-        targets: Vec<Target>,
-        content: PublishedContent,
-        deployments: PublishedDeployments,
-        last_version: u64,
-    ) -> anyhow::Result<bool> {
-        let published_at = now();
-        // Not only the next number, but one of this time: clients take no lower version than they have seen, and a site
-        // whose database was restored from a backup must get above it again.
-        let version = (last_version + 1).max(published_at.unsigned_abs());
-        let expires_at = published_at + INDEX_DAYS * DAY_SECONDS;
-        let index = Index { version, expires: expires_at, targets };
-        let signed_index = self.key.sign(&index)?;
-        let publication = Publication { version, published_at, expires_at, signed_index, content, deployments };
-        let recorded = self.database.record_publication(&publication, last_version);
-        if !recorded.await.context("recording the publication")? {
+    /// Signs and publishes what is new in a wish, if anything is. `false` if another process was faster, which may have
+    /// read newer content or older.
+    async fn record(&self, wish: Wish, current: Option<Current>, now: UnixTime) -> anyhow::Result<bool> {
+        let current = current.map(|current| current.publication);
+        let Wish { targets, content, deployments } = wish;
+        let stored = signing::Stored::read(&self.database, current.as_deref()).await?;
+        let signed = signing::sign(stored, &targets, &self.keys, now)?;
+        signed.note_pending(&self.database).await.context("noting what waits for a signature")?;
+        let (content, deployments) = assigned::of_signed(content, deployments, current.as_deref(), &signed.targets);
+        let is_same = |before: &&Publication| before.content == content && before.deployments == deployments;
+        let same = current.as_deref().filter(is_same);
+        if same.is_some_and(|before| !signed.is_new(before, now)) {
+            return Ok(true);
+        }
+        let signing::Complete { new, roles, version, timestamp, basis } = signed.complete(&self.keys, now)?;
+        let publication = Publication {
+            version,
+            published_at: now,
+            content_version: same.map_or(version, |before| before.content_version),
+            content_at: same.map_or(now, |before| before.content_at),
+            timestamp,
+            roles,
+            content,
+            deployments,
+        };
+        let recorded = self.database.record_publication(&publication, &new, &basis).await;
+        if !recorded.context("recording the publication")? {
             return Ok(false);
         }
-        tracing::info!(publication.version = version, targets = index.targets.len(), "Repository published");
+        tracing::info!(publication.version = version, "Repository published");
+        self.remove_what_nobody_names().await?;
         Ok(true)
     }
 
     /// Everything the repository should hold, stored, and what clients are assigned of it.
-    async fn targets(
-        &self,
-        current: Option<&Current>,
-    ) -> anyhow::Result<(Vec<Target>, PublishedContent, PublishedDeployments)> {
-        let mut targets = Vec::new();
-        let mut content = PublishedContent::default();
-        let mut deployments = PublishedDeployments::default();
+    async fn wish(&self, current: Option<&Current>, now: UnixTime) -> anyhow::Result<Wish> {
+        let mut wish = Wish::default();
         let (database, repository) = (&self.database, &self.repository);
-        plugins::publish(database, repository, &mut targets, &mut content, &mut deployments).await?;
+        plugins::publish(database, repository, &mut wish).await?;
+        native::publish(self, &mut wish, now).await?;
         let suites = self.database.suites().await.context("reading the suites")?;
         for suite in suites.iter().filter(|suite| suite.imported.is_some()) {
-            self.publish_suite(suite, &suites, &mut targets, &mut content).await?;
+            self.publish_suite(suite, &suites, &mut wish).await?;
         }
-        authored::publish(&self.database, &self.repository, &mut targets, &mut content).await?;
+        authored::publish(&self.database, &self.repository, &mut wish).await?;
         for deployment in self.database.publishable_deployments().await.context("reading the deployments")? {
-            self.publish_deployment(deployment, current, &mut targets, &mut deployments).await?;
+            self.publish_deployment(deployment, current, &mut wish).await?;
         }
-        deployments.policies.sort_unstable_by_key(|policy| policy.deployment);
-        targets.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok((targets, content, deployments))
+        wish.deployments.policies.sort_unstable_by_key(|policy| policy.deployment);
+        Ok(wish)
     }
 
     /// One that cannot be published says why, stays as it was published before, and harms no other.
@@ -194,8 +233,7 @@ impl Publisher {
         &self,
         deployment: PublishableDeployment,
         current: Option<&Current>,
-        targets: &mut Vec<Target>,
-        deployments: &mut PublishedDeployments,
+        wish: &mut Wish,
     ) -> anyhow::Result<()> {
         let group = deployment.update_group;
         let updates = self.database.publishable_updates(group).await.context("reading what is deployed")?;
@@ -209,15 +247,15 @@ impl Publisher {
             tokio::task::spawn_blocking(move || policies::publish(&repository, &deployment, &updates, &previous));
         let problem = match published.await.context("building a policy panicked")? {
             Ok((target, policy)) => {
-                targets.push(target);
-                deployments.policies.push(policy);
+                wish.targets.push(target);
+                wish.deployments.policies.push(policy);
                 None
             }
             Err(error) => {
                 tracing::error!(deployment.id = %id, error = format!("{error:#}"), "A deployment cannot be published");
                 if let Some((target, policy)) = current.and_then(|current| current.policy(id)) {
-                    targets.push(target);
-                    deployments.policies.push(policy);
+                    wish.targets.push(target);
+                    wish.deployments.policies.push(policy);
                 }
                 Some(format!("{error:#}"))
             }
@@ -228,22 +266,16 @@ impl Publisher {
         Ok(())
     }
 
-    async fn publish_suite(
-        &self,
-        suite: &Suite,
-        suites: &[Suite],
-        targets: &mut Vec<Target>,
-        content: &mut PublishedContent,
-    ) -> anyhow::Result<()> {
+    async fn publish_suite(&self, suite: &Suite, suites: &[Suite], wish: &mut Wish) -> anyhow::Result<()> {
         let updates = self.database.catalog_updates(suite.id).await.context("reading the software updates")?;
         let ordinary = self.ordinary_updates(suite, suites).await?;
         let (repository, suite) = (self.repository.clone(), suite.clone());
         // Some seconds of computing and of waiting for the disk: not on a thread that answers clients.
         let catalogs = tokio::task::spawn_blocking(move || catalog::of_suite(&repository, &suite, &updates, &ordinary));
         for (target, assigned) in catalogs.await.context("building a catalog panicked")?? {
-            targets.push(target);
-            content.catalogs.push(assigned);
-            ensure!(content.catalogs.len() <= MAX_CATALOGS, too_many_catalogs());
+            wish.targets.push(target);
+            wish.content.catalogs.push(assigned);
+            ensure!(wish.content.catalogs.len() <= MAX_CATALOGS, too_many_catalogs());
         }
         Ok(())
     }
@@ -264,19 +296,12 @@ impl Publisher {
         Ok(updates)
     }
 
-    fn index_of(&self, publication: &Publication) -> anyhow::Result<Index> {
-        let mut repository = Repository::new(self.key.root(), 0);
-        let index = repository.restore(&publication.signed_index).with_context(|| {
-            format!("publication {} is not signed by this site's repository key", publication.version)
-        })?;
-        Ok(index.clone())
-    }
-
-    /// Clients in the middle of a fetch may still ask for what the publication before named.
+    /// Clients in the middle of a fetch may still ask for what the publication before named. What waits for a signature
+    /// is kept as well.
     async fn remove_what_nobody_names(&self) -> anyhow::Result<()> {
-        let mut targets = Vec::new();
+        let mut targets = signing::pending_targets(&self.database).await?;
         for publication in self.database.publications().await.context("reading the publications")? {
-            targets.extend(self.index_of(&publication)?.targets);
+            targets.extend(signing::targets_of(&self.database, &publication).await?);
         }
         let repository = self.repository.clone();
         tokio::task::spawn_blocking(move || retain(&repository, &targets))

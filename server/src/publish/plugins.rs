@@ -1,25 +1,19 @@
 //! The plugins among the targets: every version that some client may need, `plugins/{name}/{version}`.
 
-use crate::database::{Database, PublishedContent, PublishedDeployments, RegisteredVersion};
+use super::{Target, Wish};
+use crate::database::{Database, RegisteredVersion};
 use crate::plugins::rollout::{assigned_installer, assigned_plugin, target};
 use crate::repository::RepositoryFolder;
 use anyhow::Context as _;
 use farrier_protocol::Digest;
 use farrier_runtime::World;
-use farrier_trust::Target;
 
 /// What installs the updates of upstreams.
 const USUAL_INSTALLER: &str = "dpkg-installer";
 
 /// Stores the versions in use and names them, as targets and as what clients are assigned. One that is damaged is left
 /// out: whoever would have it gets another version.
-pub(super) async fn publish(
-    database: &Database,
-    repository: &RepositoryFolder,
-    targets: &mut Vec<Target>,
-    content: &mut PublishedContent,
-    deployments: &mut PublishedDeployments,
-) -> anyhow::Result<()> {
+pub(super) async fn publish(database: &Database, repository: &RepositoryFolder, wish: &mut Wish) -> anyhow::Result<()> {
     let plugins = database.registered_plugins().await.context("reading the plugins")?;
     for plugin in &plugins {
         for version in plugin.in_use() {
@@ -32,22 +26,23 @@ pub(super) async fn publish(
                 );
                 continue;
             }
-            targets.push(Target {
+            wish.targets.push(Target {
                 name: target(&plugin.name, &version.version),
                 digest: version.digest,
                 length: u64::try_from(version.component_bytes)?,
             });
             match plugin.world {
-                World::Applicability => content.plugins.extend(assigned_plugin(plugin, version)),
-                World::Installer => deployments.installers.extend(assigned_installer(plugin, version)),
+                World::Applicability => wish.content.plugins.extend(assigned_plugin(plugin, version)),
+                World::Installer => wish.deployments.installers.extend(assigned_installer(plugin, version)),
             }
         }
     }
     // Clients are told only of installers that some deployment needs, the most needed first.
     let needed = database.needed_installers(USUAL_INSTALLER).await.context("reading what is deployed")?;
     let place = |name: &str| needed.iter().position(|known| known == name);
-    deployments.installers.retain(|installer| place(&installer.name).is_some());
-    deployments.installers.sort_by_key(|installer| place(&installer.name));
+    let installers = &mut wish.deployments.installers;
+    installers.retain(|installer| place(&installer.name).is_some());
+    installers.sort_by_key(|installer| place(&installer.name));
     Ok(())
 }
 

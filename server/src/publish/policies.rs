@@ -4,6 +4,7 @@
 //! all suites of one release go into one blob for each architecture, those of policies' authors into one for each
 //! applicability plugin, scope and installer; it is addressed by its digest like a catalog's chunks.
 
+use super::Target;
 use super::contents::{Mirrors, entries};
 use crate::database::{PublishableDeployment, PublishableUpdate, PublishedPolicy};
 use crate::deployment::settings::{ContentSource, DeploymentSettings, Purpose};
@@ -13,7 +14,6 @@ use farrier_protocol::deployment::{
     DeployedScope, DeployedUpdate, DeployedUpdates, DeploymentPolicy, MAX_DEPLOYED_BYTES, MAX_DEPLOYED_UPDATES,
     MAX_POLICY_BYTES, Phase, policy_target,
 };
-use farrier_trust::Target;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 

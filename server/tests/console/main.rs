@@ -7,6 +7,8 @@ mod collections;
 mod deployments;
 #[path = "../fleet/mod.rs"]
 mod fleet;
+mod identity;
+mod keys;
 mod pages;
 mod plugin_pages;
 mod plugins;

@@ -26,6 +26,7 @@ async fn every_link_leads_to_a_page() {
         "/updates",
         "/clients",
         "/synchronization",
+        "/keys",
         "/clients?group=failed",
         "/updates?sort=compliant",
         "/collections/1",

@@ -7,6 +7,7 @@ use axum::http::header::{CONTENT_TYPE, HOST, LOCATION};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use farrier::console::Console;
 use farrier::database::{Database, now};
+use farrier::keys::SiteKeys;
 use farrier::signals::Signals;
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -21,6 +22,7 @@ const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 pub struct Site {
     router: Router,
     pub database: Database,
+    pub keys: SiteKeys,
     pub signals: Signals,
     stop: Option<watch::Sender<()>>,
     _folder: TempDir,
@@ -36,17 +38,19 @@ impl Site {
     pub async fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open_file(&folder.path().join("site.db")).await.unwrap();
+        let keys = SiteKeys::open(database.clone(), folder.path()).unwrap();
         let signals = Signals::default();
         let (stop, stopping) = watch::channel(());
         let router = Console {
             database: database.clone(),
+            keys: keys.keys.clone(),
             site_name: "Test <site>".to_owned(),
             signals: signals.clone(),
             synchronize_every: Some(SignedDuration::from_hours(4)),
             stopping,
         }
         .router();
-        Self { router, database, signals, stop: Some(stop), _folder: folder }
+        Self { router, database, keys, signals, stop: Some(stop), _folder: folder }
     }
 
     pub async fn with_fleet() -> Self {

@@ -3,7 +3,7 @@
 use super::plant::{self, NOW, client, number};
 use super::plant_deployments::{self, ID, everybody, said, say, site};
 use super::plant_plugins;
-use super::publications::{Site, import as import_suite, update};
+use super::publications::{Index, Site, import as import_suite, update};
 use anyhow::{Context as _, ensure};
 use farrier::authored::{self, Dropped, ImportError, Imported, KnownPlugins, Outcome, update_name};
 use farrier::content::{Asked, ContentStore, Mirroring, ask};
@@ -18,7 +18,6 @@ use farrier_protocol::enforcement::EnforcementState;
 use farrier_protocol::state_message::{Compliance, StateMessage};
 use farrier_protocol::{ComplianceState, Digest, UpdateId};
 use farrier_runtime::Manifest;
-use farrier_trust::Index;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -193,7 +192,7 @@ async fn a_policy_becomes_an_update_with_a_catalog(database: Database) -> anyhow
     ensure!(author.has("kiosk-1.bin").await?);
     ensure!(ask(&database, &Digest::of(b"kiosk-1.bin"), NOW).await? == Asked::Here(11));
 
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let index = site.publish_as_it_is().await?;
     let rules = site.rules(&index, CATALOG)?;
     ensure!(rules.keys().eq(["authored/kiosk/1"]));
@@ -214,7 +213,7 @@ async fn a_policy_becomes_an_update_with_a_catalog(database: Database) -> anyhow
 async fn what_is_imported_twice_stays(database: Database) -> anyhow::Result<()> {
     let author = Author::new(&database)?;
     author.kiosk("1", &["kiosk-1.bin"]).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let index = site.publish_as_it_is().await?;
     let before = database.assignment_version().await?;
     ensure!(author.kiosk("1", &["kiosk-1.bin"]).await?.outcome == Outcome::Unchanged);
@@ -236,7 +235,7 @@ async fn a_deployment_tells_the_installer_what_the_author_wrote(database: Databa
     new.settings.roll_back = true;
     new.settings.sources = vec![ContentSource::Upstream];
     site(&database).create(&new, NOW).await?;
-    let (policy, scopes) = deployed(&Site::new(&database)?).await?;
+    let (policy, scopes) = deployed(&Site::new(&database).await?).await?;
     ensure!(policy.sources == [Source::DistributionPoint], "nobody else has it: {:?}", policy.sources);
     let [(scope, deployed)] = &scopes[..] else { anyhow::bail!("{} scopes", scopes.len()) };
     ensure!(scope == &["file-set", ANY, "file-set-installer"].map(str::to_owned));
@@ -255,7 +254,7 @@ async fn an_update_without_content_is_deployed(database: Database) -> anyhow::Re
     let author = Author::new(&database)?;
     author.kiosk("1", &[]).await?;
     site(&database).create(&everybody(&[id("kiosk", "1")]), NOW).await?;
-    let (_, scopes) = deployed(&Site::new(&database)?).await?;
+    let (_, scopes) = deployed(&Site::new(&database).await?).await?;
     let update = &scopes[0].1.updates[0];
     ensure!(update.contents.is_empty() && !update.instructions.is_empty());
     Ok(())
@@ -265,7 +264,7 @@ async fn what_can_only_be_observed_says_so_when_it_is_deployed(database: Databas
     let author = Author::new(&database)?;
     ensure!(!author.import(&observed("watched"), &[]).await?.is_deployable);
     site(&database).create(&everybody(&[id("watched", "1")]), NOW).await?;
-    let published = Site::new(&database)?;
+    let published = Site::new(&database).await?;
     let index = published.publish_as_it_is().await?;
     ensure!(names(&index, "policies/").is_empty() && names(&index, "catalogs/") == [CATALOG]);
     let problem = database.publishable_deployments().await?.remove(0).problem.context("there is no problem")?;
@@ -290,7 +289,7 @@ async fn a_policy_of_dpkg_stands_beside_the_suites(database: Database) -> anyhow
     author.import(&of_dpkg("minimum"), &[]).await?;
     let updates = [UpdateId::of_name("bookworm/bash/5"), id("minimum", "1")];
     site(&database).create(&everybody(&updates), NOW).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let index = site.publish_as_it_is().await?;
     let catalogs = ["catalogs/authored/dpkg/debian/bookworm/amd64", "catalogs/bookworm/amd64"];
     ensure!(names(&index, "catalogs/") == catalogs, "{:?}", names(&index, "catalogs/"));
@@ -308,7 +307,7 @@ async fn a_newer_version_supersedes_and_an_older_one_comes_back(database: Databa
     author.kiosk("1.10", &[]).await?;
     let older = author.kiosk("1.9", &[]).await?;
     ensure!((older.outcome, older.superseded_by.as_deref()) == (Outcome::Added, Some("1.10")), "{older:?}");
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let index = site.publish_as_it_is().await?;
     ensure!(site.rules(&index, CATALOG)?.keys().eq(["authored/kiosk/1.10"]), "the older one would go on asking");
     let removed = author.remove("kiosk", Some("1.10")).await?;
@@ -418,7 +417,7 @@ async fn what_cannot_be_imported_changes_nothing(database: Database) -> anyhow::
     }
     let error = author.try_import(&whole, &["kiosk-1.bin"]).await?.err().context("it is taken")?;
     ensure!(matches!(error, ImportError::TooManyCatalogs(65)), "{error}");
-    Site::new(&database)?.publish_as_it_is().await?;
+    Site::new(&database).await?.publish_as_it_is().await?;
     Ok(())
 }
 
@@ -470,7 +469,7 @@ async fn catalogs_that_do_not_fit_keep_nothing_else_from_being_published(databas
     }
     let suite = plant::suite(&database, "bookworm").await?;
     import_suite(&database, suite, Follow::Always, vec![update("bash", "1", &[("bash", "amd64", "1")])]).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let index = site.publish_as_it_is().await?;
     let content = site.current().await?.content;
     ensure!(content.catalogs.len() == 64 && content.catalogs[0].target == "catalogs/bookworm/amd64");
@@ -590,7 +589,7 @@ async fn every_sample_is_imported_and_deployed(database: Database) -> anyhow::Re
     ensure!(imported_samples >= 8, "there are {imported_samples} samples");
     let ids: Vec<UpdateId> = updates.iter().map(|(name, _)| UpdateId::of_name(name)).collect();
     site(&database).create(&everybody(&ids), NOW).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let (_, scopes) = deployed(&site).await?;
     let problem = database.publishable_deployments().await?.remove(0).problem;
     ensure!(problem.is_none(), "{problem:?}");

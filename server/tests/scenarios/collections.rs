@@ -1,6 +1,6 @@
 //! Collections: definitions, and members that follow what changes.
 
-use super::plant::{NOW, client, number};
+use super::plant::{NOW, client, contact, number};
 use anyhow::{Context as _, bail, ensure};
 use farrier::collections::{
     self, ALL_CLIENTS, CollectionDefinition, CollectionError, CollectionId, DefinitionError, evaluate,
@@ -182,14 +182,14 @@ async fn the_passing_of_time_takes_and_a_contact_gives_back(database: Database) 
     // Simulated days: one client asks every hour, and the other is away.
     let mut looked_at = 0;
     for hour in 1..=31 * 24 {
-        database.touch_client(here, NOW + hour * HOUR).await?;
+        contact(&database, here, NOW + hour * HOUR).await?;
         looked_at += evaluate(&database, NOW + hour * HOUR).await?.clients;
     }
     ensure!(members(&database, active).await? == [1] && members(&database, lost).await? == [2]);
     // Not once an hour, but when the time of each has come: about every two days, and twice for the one who is away.
     ensure!(looked_at < 20, "{looked_at} evaluations in a month of two clients");
     let now = NOW + 31 * DAY;
-    database.touch_client(away, now).await?;
+    contact(&database, away, now).await?;
     ensure!(evaluate(&database, now).await?.clients == 1);
     ensure!(members(&database, active).await? == [1, 2] && members(&database, lost).await?.is_empty());
     Ok(())

@@ -27,21 +27,27 @@ macro_rules! scenarios {
 
 mod authored;
 mod clients;
+mod clones;
 mod collections;
 mod console;
 mod contents;
 mod deployment_rules;
 mod deployments;
 mod enforcement;
+mod identity;
+mod keys;
 mod migrations;
 mod plant;
 mod plant_deployments;
 mod plant_plugins;
 mod plugins;
 mod policies;
+mod polls;
 mod publications;
+mod python_tuf;
 mod roll_outs;
 mod shadows;
+mod signing;
 mod states;
 mod synchronization;
 mod tokens;
@@ -52,18 +58,24 @@ pub fn all() -> Vec<Scenario> {
     [
         authored::all(),
         clients::all(),
+        clones::all(),
         collections::all(),
         console::all(),
         contents::all(),
         deployment_rules::all(),
         deployments::all(),
         enforcement::all(),
+        identity::all(),
+        keys::all(),
         migrations::all(),
         plugins::all(),
         policies::all(),
+        polls::all(),
         publications::all(),
+        python_tuf::all(),
         roll_outs::all(),
         shadows::all(),
+        signing::all(),
         states::all(),
         synchronization::all(),
         tokens::all(),

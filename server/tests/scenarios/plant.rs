@@ -2,7 +2,10 @@
 
 use anyhow::{Context as _, ensure};
 use farrier::config::{Classification, SuiteConfig};
-use farrier::database::{Database, Follow, ImportedPackage, ImportedUpdate, SuiteImport};
+use farrier::database::{
+    Admission, ClientAbilities, Database, Enrollment, Follow, ImportedPackage, ImportedUpdate, IssuedCertificate,
+    SuiteImport,
+};
 use farrier_protocol::{ClientId, Digest, UpdateId};
 
 /// When everything here happens.
@@ -77,9 +80,32 @@ pub async fn client(database: &Database, number: u8) -> anyhow::Result<ClientId>
     let client = ClientId([number; 16]);
     let secret = Digest::of(&[number]);
     database.create_token(&secret, NOW, NOW + 60).await?;
-    let enrolled = database.enroll_client(&secret, client, &format!("host-{number}"), NOW).await?;
-    ensure!(enrolled, "a fresh token must enrol");
+    let admission = database.enroll_client(&secret, &enrollment(client, &format!("host-{number}")), NOW).await?;
+    ensure!(admission == Some(Admission::Admitted), "a fresh token must enrol");
     Ok(client)
+}
+
+/// A new client that is let in at once, with [`certificate`].
+pub fn enrollment(client: ClientId, hostname: &str) -> Enrollment<'_> {
+    Enrollment {
+        client,
+        takes_over: false,
+        hostname,
+        hardware: None,
+        certificate: certificate(client),
+        waits_for_approval: false,
+    }
+}
+
+/// What stands for the first certificate of a client.
+pub fn certificate(client: ClientId) -> IssuedCertificate {
+    IssuedCertificate { digest: Digest::of(client.as_bytes()), expires_at: NOW + 365 * 86_400 }
+}
+
+/// A contact of a client with its first certificate.
+pub async fn contact(database: &Database, client: ClientId, now: i64) -> anyhow::Result<ClientAbilities> {
+    let admitted = database.admit_client(client, &certificate(client).digest, now).await?;
+    admitted.map_err(|kept_out| anyhow::anyhow!("{client} is kept out: {kept_out:?}"))
 }
 
 /// The one number that a query answers.

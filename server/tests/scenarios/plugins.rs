@@ -10,9 +10,6 @@ use anyhow::{Context as _, ensure};
 use farrier::collections;
 use farrier::database::{ALL_CLIENTS, Database, Trial};
 use farrier::plugins::{Decision, FARRIER, GrantLines, GrantStanding, PluginError, Promotion, Push, components};
-use farrier::publish::Publisher;
-use farrier::repository::RepositoryFolder;
-use farrier_trust::RepositoryKey;
 use farrier_workbench::sign::PublisherKey;
 use serde_json::json;
 
@@ -413,9 +410,8 @@ async fn a_collection_that_tries_a_plugin_stays(database: Database) -> anyhow::R
 
 async fn every_version_in_use_is_published_and_no_other(database: Database) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let repository = RepositoryFolder::open(folder.path())?;
-    let key = RepositoryKey::from_secret(&[7; 32]).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let publisher = Publisher { database: database.clone(), repository: repository.clone(), key };
+    let publisher = crate::repository::publisher(&database, folder.path()).await?;
+    let repository = publisher.repository.clone();
     let versions = ["1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0"];
     plugin(&database, "check", &versions).await?;
     promote(&database, "check", "1.1.0").await?;
@@ -453,9 +449,7 @@ async fn a_damaged_version_harms_no_other_and_is_repaired_by_pushing_it_again(
     database: Database,
 ) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let repository = RepositoryFolder::open(folder.path())?;
-    let key = RepositoryKey::from_secret(&[7; 32]).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let publisher = Publisher { database: database.clone(), repository: repository.clone(), key };
+    let publisher = crate::repository::publisher(&database, folder.path()).await?;
     let published = async || {
         publisher.publish().await?;
         let publication = database.current_publication().await?.context("nothing is published")?;

@@ -2,7 +2,7 @@
 
 use super::plant::{self, NOW};
 use super::plant_deployments::{everybody, site};
-use super::publications::{Site, import, update};
+use super::publications::{Index, Site, import, update};
 use anyhow::{Context as _, ensure};
 use farrier::database::{Database, Follow};
 use farrier::deployment::schedule::When;
@@ -11,7 +11,6 @@ use farrier_protocol::deployment::{
     ContentEntry, ContentSource, DeployedUpdates, DeploymentPolicy, MAX_DEPLOYED_BYTES, Moment, PhaseMembers,
 };
 use farrier_protocol::{DeploymentId, Digest, UpdateId};
-use farrier_trust::Index;
 use std::collections::BTreeMap;
 
 scenarios![
@@ -61,7 +60,7 @@ async fn a_policy_says_what_was_deployed(database: Database) -> anyhow::Result<(
     new.settings.deadline = Some(When::After { seconds: 3_600 });
     new.settings.attempts = 2;
     site(&database).create(&new, NOW).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let index = site.publish().await?;
     let policy = policy(&site, &index)?;
     ensure!((policy.deployment, &*policy.name, policy.purpose) == (new.id, "Tuesday", Purpose::Required));
@@ -94,7 +93,7 @@ async fn a_scope_holds_the_updates_of_all_its_suites(database: Database) -> anyh
     sqlx::query("UPDATE software_updates SET priority = 3 WHERE source = 'glibc'").execute(database.pool()).await?;
     let updates = ["bookworm/bash/5.2-1", "bookworm-security/glibc/1:2.36-9"].map(UpdateId::of_name);
     site(&database).create(&everybody(&updates), NOW).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let index = site.publish().await?;
     let scopes = scopes(&site, &policy(&site, &index)?)?;
     ensure!(scopes.keys().eq([AMD64, "debian/bookworm/arm64"]));
@@ -113,7 +112,7 @@ async fn a_paused_deployment_stays_and_a_cancelled_one_goes(database: Database) 
     let updates = plant::updates(&database, &["bash"]).await?;
     let deployments = site(&database);
     let id = deployments.create(&everybody(&updates), NOW).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let active = site.publish().await?;
     deployments.pause(id, "", NOW).await?;
     ensure!(site.publish().await? == active);
@@ -129,7 +128,7 @@ async fn phases_that_open_change_no_policy(database: Database) -> anyhow::Result
     let mut new = everybody(&updates);
     new.settings.available = When::After { seconds: 60 };
     site(&database).create(&new, NOW).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let index = site.publish().await?;
     super::plant_deployments::pass(&database, NOW + 60).await?;
     ensure!(super::plant_deployments::detail(&database).await?.row.open_phases == 1);
@@ -144,7 +143,7 @@ async fn what_is_superseded_or_expired_drops_out(database: Database) -> anyhow::
     let updates = ["bookworm/bash/1", "bookworm/gone/1", "bookworm/zlib/1"].map(UpdateId::of_name);
     let deployments = site(&database);
     deployments.create(&everybody(&updates), NOW).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let before = policy(&site, &site.publish().await?)?;
     ensure!(before.scopes[0].updates == 3);
     import(&database, suite, Follow::Always, vec![of("bash", "1"), of("bash", "2"), of("zlib", "1")]).await?;
@@ -165,7 +164,7 @@ async fn what_was_before_is_named_for_rolling_back(database: Database) -> anyhow
     let mut new = everybody(&[UpdateId::of_name("bookworm-security/bash/5")]);
     new.settings.roll_back = true;
     site(&database).create(&new, NOW).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let policy = policy(&site, &site.publish().await?)?;
     let update = &scopes(&site, &policy)?[AMD64].updates[0];
     ensure!(labels(&update.contents) == ["bash_5_amd64.deb"]);
@@ -184,7 +183,7 @@ async fn a_mirror_on_the_sites_own_disk_is_no_upstream(database: Database) -> an
     let mut new = everybody(&updates);
     new.settings.sources = vec![ContentSource::Upstream];
     site(&database).create(&new, NOW).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let policy = policy(&site, &site.publish().await?)?;
     ensure!(policy.sources == [ContentSource::DistributionPoint]);
     let deployed = &scopes(&site, &policy)?[AMD64];
@@ -194,7 +193,7 @@ async fn a_mirror_on_the_sites_own_disk_is_no_upstream(database: Database) -> an
 
 async fn the_installer_is_assigned_with_its_grants(database: Database) -> anyhow::Result<()> {
     let updates = plant::updates(&database, &["bash"]).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     site.publish().await?;
     ensure!(site.current().await?.deployments.installers.is_empty(), "nothing is deployed that needs one");
     super::plant_deployments::site(&database).create(&everybody(&updates), NOW).await?;
@@ -211,7 +210,7 @@ async fn what_a_policy_names_is_kept(database: Database) -> anyhow::Result<()> {
     let updates = plant::updates(&database, &["bash", "openssl"]).await?;
     let deployments = site(&database);
     deployments.create(&everybody(&updates[..1]), NOW).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let first = policy(&site, &site.publish().await?)?;
     let other = farrier::deployment::NewDeployment { id: DeploymentId([8; 16]), ..everybody(&updates[1..]) };
     deployments.create(&other, NOW).await?;

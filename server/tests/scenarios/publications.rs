@@ -1,16 +1,21 @@
 //! Publishing, from the database to what an agent accepts.
 
 use super::plant::{self, NOW, number};
+use crate::repository::{self, Follower};
 use anyhow::{Context as _, ensure};
-use farrier::database::{Database, Follow, ImportedPackage, ImportedUpdate, Publication, Requester, SuiteImport, now};
+use farrier::database::{
+    Basis, Database, Follow, ImportedPackage, ImportedUpdate, Publication, PublishedRole, Requester, StoredMetadata,
+    SuiteImport, now,
+};
+use farrier::keys::Keys;
 use farrier::publish::Publisher;
-use farrier::repository::RepositoryFolder;
 use farrier_dpkg_rules::Rule;
 use farrier_protocol::catalog::{Catalog, Chunk, MAX_CHUNK_BYTES};
-use farrier_protocol::{Digest, UpdateId};
-use farrier_trust::{Index, Repository, RepositoryKey};
+use farrier_protocol::{Digest, UnixTime, UpdateId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 scenarios![
     a_publication_is_what_an_agent_accepts,
@@ -20,33 +25,63 @@ scenarios![
     a_changed_update_changes_a_chunk_or_two,
     an_expired_update_leaves_the_catalog,
     what_the_publication_before_names_is_kept_and_nothing_older,
-    an_index_that_grows_old_is_signed_anew,
+    what_grows_old_is_signed_again_and_clients_are_assigned_the_same,
     who_read_before_another_process_published_does_not_undo_it,
     a_lost_file_is_stored_again,
     a_suite_that_is_not_followed_says_so_in_its_rules,
     an_update_without_a_rule_harms_nobody_else,
     more_catalogs_than_an_assignment_holds_are_refused_in_words,
-    a_publication_of_another_key_is_not_overwritten,
+    without_its_keys_the_site_publishes_nothing_new_and_says_so,
     a_synchronization_is_published_when_what_it_brought_is,
 ];
 
 const CATALOG: &str = "catalogs/bookworm/amd64";
 
-/// A site that publishes into a temporary folder.
+/// A site that publishes into a temporary folder, and a client that follows it.
 pub struct Site {
-    publisher: Publisher,
+    pub publisher: Publisher,
     folder: TempDir,
+    pub client: Mutex<Follower>,
+}
+
+/// What a client knows of a publication.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    pub version: u64,
+    pub targets: Vec<Target>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub name: String,
+    pub digest: Digest,
+    pub length: u64,
 }
 
 impl Site {
-    pub fn new(database: &Database) -> anyhow::Result<Self> {
+    pub async fn new(database: &Database) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let repository = RepositoryFolder::open(folder.path())?;
-        let key = RepositoryKey::from_secret(&[7; 32]).map_err(|error| anyhow::anyhow!("{error}"))?;
-        Ok(Self { publisher: Publisher { database: database.clone(), repository, key }, folder })
+        let publisher = repository::publisher(database, folder.path()).await?;
+        Self::with(publisher, folder).await
     }
 
-    /// Publishes, and takes the index as an agent would.
+    /// Another process of the same site, with a folder of its own.
+    pub async fn beside(&self) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let repository = farrier::repository::RepositoryFolder::open(folder.path())?;
+        let Publisher { database, keys, compiler, .. } = &self.publisher;
+        let (database, keys, compiler) = (database.clone(), keys.clone(), compiler.clone());
+        Self::with(Publisher { database, repository, keys, compiler }, folder).await
+    }
+
+    async fn with(publisher: Publisher, folder: TempDir) -> anyhow::Result<Self> {
+        let root = publisher.database.metadata_version("root", 1).await?.context("the site has no root")?;
+        let router = repository::distribution_point(&publisher, folder.path())?;
+        let client = Mutex::new(Follower::new(repository::Source::Router(router), &root)?);
+        Ok(Self { publisher, folder, client })
+    }
+
+    /// Publishes, and takes what is published as an agent would.
     pub async fn publish(&self) -> anyhow::Result<Index> {
         farrier::plugins::register(&self.publisher.database, now()).await?;
         self.publish_as_it_is().await
@@ -54,15 +89,41 @@ impl Site {
 
     /// The same, without the plugins in the box.
     pub async fn publish_as_it_is(&self) -> anyhow::Result<Index> {
-        self.publisher.publish().await?;
-        let publication = self.current().await?;
-        let mut agent = Repository::new(self.publisher.key.root(), publication.version);
-        Ok(agent.accept(&publication.signed_index, now()).map_err(|error| anyhow::anyhow!("{error}"))?.clone())
+        self.publish_at(now()).await
+    }
+
+    /// The same at another time.
+    pub async fn publish_at(&self, now: UnixTime) -> anyhow::Result<Index> {
+        self.publisher.publish_at(now).await?;
+        self.follow(now).await
+    }
+
+    /// Takes what is published.
+    pub async fn follow(&self, now: UnixTime) -> anyhow::Result<Index> {
+        let mut client = self.client.lock().await;
+        client.refresh(now).await?;
+        let targets = client.targets(now).await?;
+        let targets = targets.into_iter().map(|(name, digest)| {
+            let length = client.client.target(&name).context("it is not found")?.length;
+            Ok(Target { name, digest, length })
+        });
+        let targets = targets.collect::<anyhow::Result<_>>()?;
+        Ok(Index { version: self.current().await?.version, targets })
     }
 
     pub async fn current(&self) -> anyhow::Result<Publication> {
         let current = self.publisher.database.current_publication().await?;
         Ok(Publication::clone(&*current.context("nothing is published")?))
+    }
+
+    /// The site's data folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What serves what is published.
+    pub fn router(&self) -> anyhow::Result<axum::Router> {
+        repository::distribution_point(&self.publisher, self.folder.path())
     }
 
     pub fn read(&self, digest: &Digest) -> anyhow::Result<Vec<u8>> {
@@ -151,7 +212,7 @@ async fn a_publication_is_what_an_agent_accepts(database: Database) -> anyhow::R
     let suite = plant::suite(&database, "bookworm").await?;
     let bash = update("bash", "5.2.15-2", &[("bash", "amd64", "5.2.15-2+b2"), ("bash-doc", "all", "5.2.15-2")]);
     import(&database, suite, Follow::Always, vec![bash]).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let index = site.publish().await?;
     ensure!(
         index.version >= now().unsigned_abs() - 60,
@@ -183,13 +244,13 @@ async fn a_publication_is_what_an_agent_accepts(database: Database) -> anyhow::R
 async fn nothing_changes_when_nothing_changed(database: Database) -> anyhow::Result<()> {
     let suite = plant::suite(&database, "bookworm").await?;
     large_suite(&database, suite, 300, &[]).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     site.publish().await?;
     let (publication, stored) = (site.current().await?, site.stored()?);
     site.publish().await?;
     ensure!(site.current().await? == publication && site.stored()? == stored);
 
-    let elsewhere = Site::new(&database)?;
+    let elsewhere = site.beside().await?;
     elsewhere.publish().await?;
     ensure!(elsewhere.stored()? == stored, "equal updates become equal bytes, wherever they are published");
     Ok(())
@@ -198,7 +259,7 @@ async fn nothing_changes_when_nothing_changed(database: Database) -> anyhow::Res
 async fn clients_of_another_release_are_another_publication(database: Database) -> anyhow::Result<()> {
     let suite = plant::suite(&database, "bookworm").await?;
     large_suite(&database, suite, 3, &[]).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let index = site.publish().await?;
     sqlx::query("UPDATE suites SET release = 'trixie'").execute(database.pool()).await?;
     let moved = site.publish().await?;
@@ -215,7 +276,7 @@ async fn a_catalog_holds_the_packages_of_its_architecture(database: Database) ->
         update("arm", "1", &[("w", "arm64", "1")]),
     ];
     import(&database, suite, Follow::Always, updates).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let index = site.publish().await?;
     for (target, expected) in [
         (CATALOG, vec![("bookworm/both/1", vec!["x", "z"])]),
@@ -247,7 +308,7 @@ fn binaries(rule: &[u8]) -> anyhow::Result<Vec<String>> {
 async fn a_changed_update_changes_a_chunk_or_two(database: Database) -> anyhow::Result<()> {
     const UPDATES: usize = 9_000;
     let suite = plant::suite(&database, "bookworm").await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     large_suite(&database, suite, UPDATES, &[]).await?;
     let mut before = digests(&site.catalog(&site.publish().await?, CATALOG)?);
     ensure!(before.len() > 10, "{} chunks are too few for this test", before.len());
@@ -268,7 +329,7 @@ fn digests(catalog: &Catalog) -> BTreeSet<Digest> {
 
 async fn an_expired_update_leaves_the_catalog(database: Database) -> anyhow::Result<()> {
     let suite = plant::suite(&database, "bookworm").await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     large_suite(&database, suite, 3, &[]).await?;
     ensure!(site.rules(&site.publish().await?, CATALOG)?.len() == 3);
     large_suite(&database, suite, 2, &[]).await?;
@@ -278,7 +339,7 @@ async fn an_expired_update_leaves_the_catalog(database: Database) -> anyhow::Res
 
 async fn what_the_publication_before_names_is_kept_and_nothing_older(database: Database) -> anyhow::Result<()> {
     let suite = plant::suite(&database, "bookworm").await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let mut indices = Vec::new();
     for updates in 1..=3 {
         large_suite(&database, suite, updates, &[]).await?;
@@ -292,38 +353,67 @@ async fn what_the_publication_before_names_is_kept_and_nothing_older(database: D
     Ok(())
 }
 
-async fn an_index_that_grows_old_is_signed_anew(database: Database) -> anyhow::Result<()> {
+/// The roles of which another version is published.
+pub fn changed_roles(before: &Publication, after: &Publication) -> Vec<String> {
+    let is_same = |name: &str| before.role_version(name) == after.role_version(name);
+    let mut names: Vec<_> = after.roles.iter().map(|role| role.name.clone()).filter(|name| !is_same(name)).collect();
+    names.sort();
+    names
+}
+
+async fn what_grows_old_is_signed_again_and_clients_are_assigned_the_same(database: Database) -> anyhow::Result<()> {
+    const DAY: i64 = 86_400;
     let suite = plant::suite(&database, "bookworm").await?;
     large_suite(&database, suite, 3, &[]).await?;
-    let site = Site::new(&database)?;
-    let mut index = site.publish().await?;
-    let after = index.version;
-    index.version += 5;
-    index.expires = now() + 60;
-    let publication = Publication {
-        version: index.version,
-        expires_at: index.expires,
-        signed_index: site.publisher.key.sign(&index)?,
-        ..site.current().await?
-    };
-    ensure!(database.record_publication(&publication, after).await?);
-    let renewed = site.publish().await?;
-    ensure!(renewed.version > index.version && renewed.targets == index.targets && renewed.expires > now() + 24 * 3600);
+    let site = Site::new(&database).await?;
+    let first = site.publish().await?;
+    let (start, mut before) = (now(), site.current().await?);
+    for (days, expected) in [
+        (0, &[][..]),
+        (2, &["timestamp"]),
+        (8, &["snapshot", "timestamp"]),
+        (16, &["catalogs", "policies", "snapshot", "timestamp"]),
+        (183, &["catalogs", "native", "plugins", "policies", "root", "snapshot", "targets", "timestamp"]),
+    ] {
+        let index = site.publish_at(start + days * DAY).await.with_context(|| format!("after {days} days"))?;
+        let after = site.current().await?;
+        ensure!(changed_roles(&before, &after) == expected, "after {days} days: {:?}", changed_roles(&before, &after));
+        ensure!(index.targets == first.targets);
+        ensure!((after.content_version, after.content_at) == (before.content_version, before.content_at));
+        before = after;
+    }
     Ok(())
+}
+
+/// What a publisher reads at this moment.
+async fn basis(database: &Database) -> anyhow::Result<Basis> {
+    let publication = database.current_publication().await?.map_or(0, |current| current.version);
+    let role = |metadata: StoredMetadata| PublishedRole { name: metadata.role, version: metadata.version };
+    Ok(Basis { publication, metadata: database.newest_metadata().await?.into_iter().map(role).collect() })
 }
 
 async fn who_read_before_another_process_published_does_not_undo_it(database: Database) -> anyhow::Result<()> {
     let suite = plant::suite(&database, "bookworm").await?;
     large_suite(&database, suite, 3, &[]).await?;
-    let site = Site::new(&database)?;
-    let first = site.publish().await?;
-    let early = site.current().await?;
+    let site = Site::new(&database).await?;
+    site.publish().await?;
+    let (early, read_early) = (site.current().await?, basis(&database).await?);
     large_suite(&database, suite, 2, &[]).await?;
     let second = site.publish().await?;
+    let read_late = basis(&database).await?;
     let late = Publication { version: second.version + 1, ..early };
-    ensure!(!database.record_publication(&late, first.version).await?);
+    let metadata =
+        |role: &str, version| StoredMetadata { role: role.to_owned(), version, expires_at: 1, bytes: vec![1] };
+    let timestamp = metadata("timestamp", late.version);
+    ensure!(!database.record_publication(&late, std::slice::from_ref(&timestamp), &read_early).await?);
+    ensure!(database.metadata_version("timestamp", late.version).await?.is_none(), "nothing of it is recorded");
     ensure!(site.current().await?.version == second.version);
-    ensure!(database.record_publication(&late, second.version).await?);
+
+    database.record_metadata(&[metadata("targets", late.version)]).await?;
+    ensure!(!database.record_publication(&late, std::slice::from_ref(&timestamp), &read_late).await?, "others signed");
+    ensure!(database.record_metadata(&[metadata("targets", late.version - 1)]).await.is_err(), "nor do they undo it");
+    let read_last = basis(&database).await?;
+    ensure!(database.record_publication(&late, &[timestamp], &read_last).await?);
     ensure!(site.current().await? == late, "what is remembered is given up for what is newer");
     Ok(())
 }
@@ -331,7 +421,7 @@ async fn who_read_before_another_process_published_does_not_undo_it(database: Da
 async fn a_lost_file_is_stored_again(database: Database) -> anyhow::Result<()> {
     let suite = plant::suite(&database, "bookworm").await?;
     large_suite(&database, suite, 3, &[]).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let index = site.publish().await?;
     for file in site.stored()? {
         std::fs::remove_file(site.folder.path().join("repository/targets").join(file))?;
@@ -342,6 +432,7 @@ async fn a_lost_file_is_stored_again(database: Database) -> anyhow::Result<()> {
 }
 
 async fn a_suite_that_is_not_followed_says_so_in_its_rules(database: Database) -> anyhow::Result<()> {
+    let site = Site::new(&database).await?;
     for (follow, expected) in [
         (Follow::Always, [None, None]),
         (Follow::WhereInstalled, [Some("1.5-1"), Some("")]),
@@ -357,7 +448,6 @@ async fn a_suite_that_is_not_followed_says_so_in_its_rules(database: Database) -
         let backport = update("tool", version, &[("tool", "amd64", version), ("tool-extra", "all", version)]);
         import(&database, suites[1], follow, vec![backport]).await?;
 
-        let site = Site::new(&database)?;
         let index = site.publish().await?;
         let rules = site.rules(&index, "catalogs/bookworm-backports/amd64")?;
         let rule = rules.get("bookworm-backports/tool/2-1~bpo12+1").context("the backport has no rule")?;
@@ -383,7 +473,7 @@ async fn an_update_without_a_rule_harms_nobody_else(database: Database) -> anyho
         update("small", "1", &[("small", "amd64", "1")]),
     ];
     import(&database, suite, Follow::Always, updates).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     ensure!(site.rules(&site.publish().await?, CATALOG)?.keys().eq(["bookworm/large/1", "bookworm/small/1"]));
     Ok(())
 }
@@ -391,7 +481,7 @@ async fn an_update_without_a_rule_harms_nobody_else(database: Database) -> anyho
 async fn more_catalogs_than_an_assignment_holds_are_refused_in_words(database: Database) -> anyhow::Result<()> {
     let suite = plant::suite(&database, "bookworm").await?;
     large_suite(&database, suite, 1, &[]).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let index = site.publish().await?;
     let architectures: Vec<String> = (0..65).map(|number| format!("arch{number}")).collect();
     sqlx::query("UPDATE suites SET architectures = $1").bind(architectures.join(" ")).execute(database.pool()).await?;
@@ -401,21 +491,26 @@ async fn more_catalogs_than_an_assignment_holds_are_refused_in_words(database: D
     Ok(())
 }
 
-async fn a_publication_of_another_key_is_not_overwritten(database: Database) -> anyhow::Result<()> {
+async fn without_its_keys_the_site_publishes_nothing_new_and_says_so(database: Database) -> anyhow::Result<()> {
     let suite = plant::suite(&database, "bookworm").await?;
     large_suite(&database, suite, 1, &[]).await?;
-    let mut site = Site::new(&database)?;
+    let mut site = Site::new(&database).await?;
+    let index = site.publish().await?;
+    let nowhere = tempfile::tempdir()?;
+    site.publisher.keys = Keys::open(nowhere.path())?;
+    ensure!(site.publish().await? == index, "there is nothing to sign");
+    large_suite(&database, suite, 2, &[]).await?;
     site.publish().await?;
-    site.publisher.key = RepositoryKey::from_secret(&[8; 32]).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let error = site.publisher.publish().await.err().context("published with another key")?;
-    ensure!(format!("{error:#}").contains("key"), "{error:#}");
+    let error = site.publisher.publish_at(now() + 9 * 86_400).await.err().context("published without keys")?;
+    ensure!(format!("{error:#}").contains("does not have the keys"), "{error:#}");
+    ensure!(site.current().await?.version == index.version);
     Ok(())
 }
 
 async fn a_synchronization_is_published_when_what_it_brought_is(database: Database) -> anyhow::Result<()> {
     let suite = plant::suite(&database, "bookworm").await?;
     large_suite(&database, suite, 1, &[]).await?;
-    let site = Site::new(&database)?;
+    let site = Site::new(&database).await?;
     let run = database.request_sync(Requester::Administrator).await?;
     site.publish().await?;
     ensure!(database.sync_run(run).await?.context("no run")?.published_at.is_none(), "it has not ended");

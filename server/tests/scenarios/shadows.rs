@@ -1,6 +1,6 @@
 //! What clients say of plugins, and what is shown of it.
 
-use super::plant::{self, NOW, number};
+use super::plant::{self, NOW, contact, number};
 use super::plant_deployments::{clients, collection, say};
 use super::plant_plugins::{manifest, plugin, push, scan, site};
 use anyhow::{Context as _, ensure};
@@ -252,7 +252,7 @@ async fn a_client_that_starts_anew_has_said_nothing_of_plugins(database: Databas
     ] {
         ensure!(number(&database, count).await? == 1, "{count}: the other client's stays");
     }
-    let known = database.touch_client(clients[0], NOW).await?.context("no client")?;
+    let known = contact(&database, clients[0], NOW).await?;
     ensure!(known.wit == "1.0.0", "what it can run is as it was");
     Ok(())
 }
@@ -292,7 +292,7 @@ async fn abilities_decide_who_can_run_a_version(database: Database) -> anyhow::R
     let (_, clients) = shadowed(&database, 3).await?;
     say(&database, clients[0], 1, [abilities("1.0.0", 48 << 20)]).await?;
     say(&database, clients[1], 1, [abilities("0.9.0", 48 << 20)]).await?;
-    let known = database.touch_client(clients[0], NOW).await?.context("no client")?;
+    let known = contact(&database, clients[0], NOW).await?;
     let expected =
         ClientAbilities { wit: "1.0.0".to_owned(), plugin_memory_bytes: 48 << 20, component_bytes: i64::MAX };
     ensure!(known == expected, "{known:?}");

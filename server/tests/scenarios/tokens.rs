@@ -1,6 +1,6 @@
 //! Enrolment tokens.
 
-use super::plant::{NOW, number};
+use super::plant::{NOW, enrollment, number};
 use anyhow::ensure;
 use farrier::database::Database;
 use farrier_protocol::{ClientId, Digest};
@@ -19,8 +19,8 @@ const SECOND: ClientId = ClientId([2; 16]);
 async fn a_token_enrols_one_client(database: Database) -> anyhow::Result<()> {
     let secret = Digest::of(b"secret");
     database.create_token(&secret, NOW, NOW + 60).await?;
-    ensure!(database.enroll_client(&secret, FIRST, "first", NOW + 59).await?);
-    ensure!(!database.enroll_client(&secret, SECOND, "second", NOW + 59).await?);
+    ensure!(database.enroll_client(&secret, &enrollment(FIRST, "first"), NOW + 59).await?.is_some());
+    ensure!(database.enroll_client(&secret, &enrollment(SECOND, "second"), NOW + 59).await?.is_none());
     ensure!(number(&database, "SELECT COUNT(*) FROM clients").await? == 1);
     let used =
         "SELECT COUNT(*) FROM enrollment_tokens t JOIN clients c ON c.id = t.client_id WHERE t.used_at IS NOT NULL";
@@ -31,14 +31,14 @@ async fn a_token_enrols_one_client(database: Database) -> anyhow::Result<()> {
 async fn an_expired_token_enrols_nobody(database: Database) -> anyhow::Result<()> {
     let secret = Digest::of(b"secret");
     database.create_token(&secret, NOW, NOW + 60).await?;
-    ensure!(!database.enroll_client(&secret, FIRST, "first", NOW + 60).await?);
+    ensure!(database.enroll_client(&secret, &enrollment(FIRST, "first"), NOW + 60).await?.is_none());
     ensure!(number(&database, "SELECT COUNT(*) FROM clients").await? == 0);
     Ok(())
 }
 
 async fn an_unknown_token_enrols_nobody(database: Database) -> anyhow::Result<()> {
     database.create_token(&Digest::of(b"secret"), NOW, NOW + 60).await?;
-    ensure!(!database.enroll_client(&Digest::of(b"guess"), FIRST, "first", NOW).await?);
+    ensure!(database.enroll_client(&Digest::of(b"guess"), &enrollment(FIRST, "first"), NOW).await?.is_none());
     Ok(())
 }
 
@@ -49,11 +49,11 @@ async fn of_two_clients_with_one_token_one_is_enrolled(database: Database) -> an
         let attempts = [1, 2, 3, 4].map(|number| {
             let database = database.clone();
             let client = ClientId([round * 4 + number; 16]);
-            tokio::spawn(async move { database.enroll_client(&secret, client, "host", NOW).await })
+            tokio::spawn(async move { database.enroll_client(&secret, &enrollment(client, "host"), NOW).await })
         });
         let mut enrolled = 0;
         for attempt in attempts {
-            enrolled += u32::from(attempt.await??);
+            enrolled += u32::from(attempt.await??.is_some());
         }
         ensure!(enrolled == 1, "{enrolled} clients were enrolled with one token");
     }
@@ -65,8 +65,11 @@ async fn a_failed_enrolment_leaves_the_token_usable(database: Database) -> anyho
     for secret in [b"1", b"2"] {
         database.create_token(&Digest::of(secret), NOW, NOW + 60).await?;
     }
-    ensure!(database.enroll_client(&Digest::of(b"1"), FIRST, "first", NOW).await?);
-    ensure!(database.enroll_client(&Digest::of(b"2"), FIRST, "first again", NOW).await.is_err(), "the id is taken");
-    ensure!(database.enroll_client(&Digest::of(b"2"), SECOND, "second", NOW).await?);
+    ensure!(database.enroll_client(&Digest::of(b"1"), &enrollment(FIRST, "first"), NOW).await?.is_some());
+    ensure!(
+        database.enroll_client(&Digest::of(b"2"), &enrollment(FIRST, "first again"), NOW).await.is_err(),
+        "the id is taken"
+    );
+    ensure!(database.enroll_client(&Digest::of(b"2"), &enrollment(SECOND, "second"), NOW).await?.is_some());
     Ok(())
 }

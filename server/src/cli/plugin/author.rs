@@ -1,7 +1,9 @@
-//! `farrier plugin` for authors: new, build, test, run, record, replay, bench, inspect, sign, key, vendor, reference.
+//! `farrier plugin` for authors: new, build, test, run, record, replay, bench, inspect, sign, key, vendor,
+//! precompile, reference.
 //!
 //! None of it needs a site. What the commands find goes to standard output, how far they are to standard error.
 
+use super::precompile::{self, PrecompileOptions};
 use crate::authored::encode_rule;
 use crate::cli::say;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -74,6 +76,9 @@ pub(in crate::cli) enum AuthorCommand {
         #[arg(default_value = ".")]
         folder: PathBuf,
     },
+    /// Compile a component for agents that compile nothing themselves (the lite build). What comes of it is run by nobody
+    /// before the site's key for native code has signed it.
+    Precompile(PrecompileOptions),
     /// Print the reference of everything a plugin and its host say to each other.
     Reference,
 }
@@ -203,6 +208,7 @@ pub(super) fn run(command: AuthorCommand) -> Result<()> {
         AuthorCommand::Sign { plugin, key } => sign(&plugin, &key),
         AuthorCommand::Key { name } => key(&name),
         AuthorCommand::Vendor { folder } => vendor(&folder),
+        AuthorCommand::Precompile(options) => precompile::run(&options),
         AuthorCommand::Reference => say(farrier_workbench::reference::reference()?.trim_end()),
     }
 }

@@ -2,6 +2,7 @@
 
 mod administer;
 mod author;
+mod precompile;
 
 use crate::config::Config;
 use clap::Subcommand;

@@ -5,8 +5,8 @@ use super::super::frame::{Frame, Section, html};
 use super::super::parameters::{Address, Choice, Column, Parameters, Sorting, Words, choices, word_of};
 use super::super::problem::Problem;
 use super::super::{State, filters};
-use crate::database::now;
 use crate::database::views::{ClientFilter, ClientGroup, ClientRow, ClientSort, Contact, Order, Page, StateCounts};
+use crate::database::{Admission, now};
 use askama::Template;
 use axum::Json;
 use axum::extract::State as Shared;
@@ -30,6 +30,9 @@ const GROUPS: Words<ClientGroup> = &[
     ("compliant", ClientGroup::Compliant),
     ("failed", ClientGroup::Failed),
     ("never_scanned", ClientGroup::NeverScanned),
+    ("waiting", ClientGroup::WaitsForApproval),
+    ("revoked", ClientGroup::Revoked),
+    ("in_doubt", ClientGroup::InDoubt),
 ];
 const CONTACTS: Words<Contact> =
     &[("24h", Contact::Day), ("7d", Contact::Week), ("30d", Contact::Month), ("older", Contact::Older)];
@@ -133,6 +136,9 @@ fn group_label(group: ClientGroup) -> &'static str {
         ClientGroup::Compliant => "Compliant",
         ClientGroup::Failed => "Scan failed",
         ClientGroup::NeverScanned => "Never scanned",
+        ClientGroup::WaitsForApproval => "Wait for approval",
+        ClientGroup::Revoked => "Revoked",
+        ClientGroup::InDoubt => "Identity in doubt",
     }
 }
 

@@ -85,9 +85,10 @@ async fn read(connection: &mut AnyConnection, deployment: i64, lock: &str) -> Re
     }))
 }
 
-/// Clients that were not heard of, and that no update of the deployment is for, have nothing to say of it: they do not
-/// count, or no phase with some of them would ever succeed. What the scopes of policies mean only their plugins know,
-/// but for those of dpkg, which begin with distribution and release: the others are taken to be for everybody.
+/// Clients that are kept out, and clients that were not heard of and that no update of the deployment is for, have nothing
+/// to say of it: they do not count, or no phase with some of them would ever succeed. What the scopes of policies mean
+/// only their plugins know, but for those of dpkg, which begin with distribution and release: the others are taken to be
+/// for everybody.
 async fn count_clients(
     connection: &mut AnyConnection,
     deployment: i64,
@@ -103,6 +104,7 @@ async fn count_clients(
          authored_updates a ON a.software_update_id = u.id WHERE d.id = $1 AND u.expired_at IS NULL AND \
          u.superseded_by IS NULL) \
          SELECT k.phase, k.state, COUNT(*) AS clients FROM deployment_clients k WHERE k.deployment_id = $1 AND \
+         k.client_id NOT IN (SELECT id FROM clients WHERE admission <> 0) AND \
          (k.state IS NOT NULL OR EXISTS (SELECT 1 FROM clients c WHERE c.id = k.client_id AND (c.os = '' OR EXISTS \
          (SELECT 1 FROM scopes WHERE scopes.distribution = c.os AND scopes.release = c.release) OR EXISTS \
          (SELECT 1 FROM authored a WHERE a.plugin <> 'dpkg' OR '\n' || a.scopes LIKE '%\n' || c.os || '/' || c.release \

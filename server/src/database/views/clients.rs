@@ -3,7 +3,8 @@
 use super::sql::{Sql, client_id, update_id};
 use super::{Compliance, Database, FindingRow, Order, Page, StateCounts, as_text, classification, title};
 use crate::config::Classification;
-use farrier_protocol::{ClientId, ComplianceState, UpdateId};
+use crate::database::{Admission, Cloned};
+use farrier_protocol::{ClientId, ComplianceState, Digest, UpdateId};
 use serde::Serialize;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -15,7 +16,7 @@ pub struct ClientFilter {
     pub search: String,
     /// Only clients that fare like this.
     pub group: Option<ClientGroup>,
-    /// Only clients with a last contact of this age.
+    /// Only admitted clients with a last contact of this age.
     pub contact: Option<Contact>,
     /// The order.
     pub sort: ClientSort,
@@ -38,7 +39,7 @@ impl Default for ClientFilter {
     }
 }
 
-/// How a client fares.
+/// How a client fares. Only admitted clients are in a group that says what they require.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientGroup {
     /// It requires at least one update.
@@ -51,6 +52,12 @@ pub enum ClientGroup {
     Failed,
     /// It has not scanned yet.
     NeverScanned,
+    /// An administrator has to approve it.
+    WaitsForApproval,
+    /// An administrator revoked it.
+    Revoked,
+    /// It may be another device than it was, or several: see [`ClientIdentity::is_in_doubt`].
+    InDoubt,
 }
 
 /// The age of a client's last contact.
@@ -139,6 +146,55 @@ pub struct ClientRow {
     pub failed_plugins: i64,
     /// Updates by state; all zero before the first scan.
     pub updates: StateCounts,
+    /// Who it is, and whether it is let in.
+    #[serde(flatten)]
+    pub identity: ClientIdentity,
+}
+
+/// Who a client is, and whether it is let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClientIdentity {
+    /// Whether it is let in.
+    pub admission: Admission,
+    /// Since when; none if nobody ever decided about it.
+    pub admission_at: Option<i64>,
+    /// Why it is revoked; else empty.
+    pub admission_reason: String,
+    /// Until when its certificate is valid; none if it has to enrol again.
+    pub certificate_expires_at: Option<i64>,
+    /// Other clients, none of them revoked, that say the same of their hardware.
+    pub same_hardware: i64,
+    /// That several devices use its identity.
+    pub cloned: Option<Cloned>,
+}
+
+impl ClientIdentity {
+    /// Whether it may be another device than it was, or several.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.admission != Admission::Revoked && (self.cloned.is_some() || self.same_hardware > 0)
+    }
+
+    fn of_row(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            admission: Admission::from_number(row.try_get("admission")?)?,
+            admission_at: row.try_get("admission_at")?,
+            admission_reason: row.try_get("admission_reason")?,
+            certificate_expires_at: row.try_get("certificate_expires_at")?,
+            same_hardware: row.try_get("same_hardware")?,
+            cloned: Cloned::of_row(row)?,
+        })
+    }
+}
+
+/// A client, for a link to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClientLink {
+    /// Which client.
+    #[serde(serialize_with = "as_text")]
+    pub id: ClientId,
+    /// Its name.
+    pub hostname: String,
 }
 
 /// How a plugin fared in a client's last scan.
@@ -166,6 +222,10 @@ pub struct ClientDetail {
     pub scan_assignment: Option<i64>,
     /// The plugins of its last scan.
     pub plugins: Vec<ClientPlugin>,
+    /// SHA-256 of what its hardware says of itself, where it does.
+    pub hardware: Option<String>,
+    /// Other clients, none of them revoked, with this hardware.
+    pub same_hardware_clients: Vec<ClientLink>,
 }
 
 /// An update and its state on one client.
@@ -191,7 +251,13 @@ pub struct ClientUpdate {
 const ROW: &str = "SELECT c.client_id, c.hostname, c.operating_system, c.machine, c.agent_version, c.enrolled_at, \
     c.last_contact_at, c.scanned_at, c.scan_evaluated, c.scan_assignment, \
     (SELECT COUNT(*) FROM client_plugins p WHERE p.client_id = c.id AND p.error <> '') AS failed_plugins, \
-    COALESCE(n.required, 0) AS required, COALESCE(n.unknown, 0) AS unknown, COALESCE(n.installed, 0) AS installed";
+    COALESCE(n.required, 0) AS required, COALESCE(n.unknown, 0) AS unknown, COALESCE(n.installed, 0) AS installed, \
+    c.hardware, c.admission, c.admission_at, c.admission_reason, c.certificate_expires_at, c.clone_evidence, \
+    c.cloned_since, c.clone_seen_at, (SELECT COUNT(*) FROM clients o WHERE o.hardware = c.hardware AND o.id <> c.id AND \
+    o.admission <> 2) AS same_hardware";
+/// Other devices may use the identity of `c`, or `c` may be the device of another client.
+pub(super) const IN_DOUBT: &str = "(c.admission <> 2 AND (c.clone_evidence IS NOT NULL OR EXISTS (SELECT 1 FROM clients o \
+    WHERE o.hardware = c.hardware AND o.id <> c.id AND o.admission <> 2)))";
 const FROM: &str = " FROM clients c LEFT JOIN client_summaries n ON n.client_id = c.id";
 
 impl Database {
@@ -213,6 +279,20 @@ impl Database {
         Ok(Page::new(items, total, filter.page))
     }
 
+    /// All clients of a group, or all of the site, by host name, with counts as old as the
+    /// [summary](Database::summary).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn all_client_rows(&self, group: Option<ClientGroup>) -> Result<Vec<ClientRow>, sqlx::Error> {
+        let mut sql = Sql::new(ROW);
+        let filter = ClientFilter { group, ..ClientFilter::default() };
+        conditions(sql.push(FROM), &filter, 0).push(" ORDER BY c.hostname, c.id");
+        let updates = Sql::new("SELECT COUNT(*) FROM software_updates WHERE expired_at IS NULL");
+        let updates = updates.number(&self.pool).await?;
+        sql.all(&self.pool).await?.iter().map(|row| ClientRow::of(row, updates)).collect()
+    }
+
     /// One client; none if the site does not know it. Its counts are exact.
     ///
     /// # Errors
@@ -228,7 +308,20 @@ impl Database {
             scan_evaluated: row.try_get("scan_evaluated")?,
             scan_assignment: row.try_get("scan_assignment")?,
             plugins: self.client_plugins(id).await?,
+            hardware: hardware(&row)?,
+            same_hardware_clients: self.clients_with_hardware_of(id).await?,
         }))
+    }
+
+    async fn clients_with_hardware_of(&self, id: ClientId) -> Result<Vec<ClientLink>, sqlx::Error> {
+        let mut sql = Sql::new(
+            "SELECT o.client_id, o.hostname FROM clients c JOIN clients o ON o.hardware = c.hardware AND o.id <> c.id \
+             WHERE o.admission <> 2 AND c.client_id = ",
+        );
+        let rows = sql.bind(id).push(" ORDER BY o.hostname, o.id").all(&self.pool).await?;
+        let link =
+            |row: &AnyRow| Ok(ClientLink { id: client_id(row, "client_id")?, hostname: row.try_get("hostname")? });
+        rows.iter().map(link).collect()
     }
 
     /// One page of the updates that have this state on this client, the most urgent first.
@@ -288,10 +381,21 @@ impl Database {
     }
 }
 
+fn hardware(row: &AnyRow) -> Result<Option<String>, sqlx::Error> {
+    let bytes: Option<Vec<u8>> = row.try_get("hardware")?;
+    Ok(bytes.and_then(|bytes| Digest::from_slice(&bytes)).map(|digest| digest.to_string()))
+}
+
 fn conditions<'a>(sql: &'a mut Sql, filter: &ClientFilter, now: i64) -> &'a mut Sql {
-    sql.push(" WHERE 1 = 1");
+    use ClientGroup::{InDoubt, Revoked, WaitsForApproval};
+    let is_of_admitted = filter.contact.is_some()
+        || filter.group.is_some_and(|group| !matches!(group, InDoubt | Revoked | WaitsForApproval));
+    sql.push(if is_of_admitted { " WHERE c.admission = 0" } else { " WHERE 1 = 1" });
     match filter.group {
         None => {}
+        Some(WaitsForApproval) => _ = sql.push(" AND c.admission = 1"),
+        Some(Revoked) => _ = sql.push(" AND c.admission = 2"),
+        Some(InDoubt) => _ = sql.push(" AND ").push(IN_DOUBT),
         Some(ClientGroup::Required) => _ = sql.push(" AND n.required > 0"),
         Some(ClientGroup::Unknown) => _ = sql.push({
             " AND COALESCE(n.required, 0) = 0 AND (n.unknown > 0 OR c.scanned_at IS NOT NULL AND c.scan_evaluated = 0)"
@@ -332,6 +436,7 @@ impl ClientRow {
             scanned_at,
             failed_plugins: row.try_get("failed_plugins")?,
             updates: StateCounts::of_stored(stored.0, stored.1, stored.2, answers).with_unassessed(unassessed),
+            identity: ClientIdentity::of_row(row)?,
         })
     }
 }

@@ -14,7 +14,8 @@ mod summaries;
 mod updates;
 
 pub use clients::{
-    ClientDetail, ClientFilter, ClientGroup, ClientPlugin, ClientRow, ClientSort, ClientUpdate, Contact,
+    ClientDetail, ClientFilter, ClientGroup, ClientIdentity, ClientLink, ClientPlugin, ClientRow, ClientSort,
+    ClientUpdate, Contact,
 };
 pub use collections::{CollectionDetail, CollectionLink, CollectionMember, CollectionRow};
 pub use console_deployments::PickedUpdate;

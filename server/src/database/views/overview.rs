@@ -30,7 +30,7 @@ pub struct Overview {
     pub scan_failures: Vec<ScanFailure>,
 }
 
-/// Updates and their states, on all clients or one.
+/// Updates and their states, on all admitted clients or one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Compliance {
     /// Software updates that are not expired.
@@ -54,10 +54,10 @@ pub struct ClassificationCounts {
     pub states: StateCounts,
 }
 
-/// Clients by how they fare.
+/// Admitted clients by how they fare, and how many are not admitted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ClientFigures {
-    /// Enrolled.
+    /// Admitted.
     pub total: i64,
     /// Have scanned at least once.
     pub scanned: i64,
@@ -71,6 +71,12 @@ pub struct ClientFigures {
     pub failed: i64,
     /// By the age of the last contact.
     pub contact: ContactCounts,
+    /// Wait for an administrator's approval.
+    pub waiting: i64,
+    /// Revoked.
+    pub revoked: i64,
+    /// May be other devices than they were, or several.
+    pub in_doubt: i64,
 }
 
 /// Clients by the age of the last contact.
@@ -162,7 +168,7 @@ impl Database {
         Ok(compliance)
     }
 
-    /// The packages on all clients or one for which a required update brings something newer, by name, each once.
+    /// The packages on all admitted clients or one for which a required update brings something newer, by name, each once.
     ///
     /// # Errors
     /// When the database fails.
@@ -173,8 +179,11 @@ impl Database {
              JOIN findings f ON f.client_id = s.client_id AND f.software_update_id = s.software_update_id \
              AND f.state = 2 WHERE s.state = 2",
         );
-        if let Some(client) = client {
-            sql.push(" AND s.client_id = (SELECT id FROM clients WHERE client_id = ").bind(client).push(")");
+        match client {
+            Some(client) => {
+                sql.push(" AND s.client_id = (SELECT id FROM clients WHERE client_id = ").bind(client).push(")");
+            }
+            None => _ = sql.push(" AND s.client_id NOT IN (SELECT id FROM clients WHERE admission <> 0)"),
         }
         sql.push(" ORDER BY f.subject");
         sql.all(&self.pool).await?.iter().map(|row| row.try_get(0)).collect()
@@ -188,8 +197,8 @@ impl Database {
     pub async fn urgent_updates(&self, limit: i64) -> Result<Vec<UrgentUpdate>, sqlx::Error> {
         let mut sql = Sql::new(
             "SELECT u.update_id, u.source, u.version, u.summary, u.classification, s.name AS suite, c.required AS clients, \
-             (SELECT x.client_id FROM compliance_states x WHERE x.software_update_id = u.id AND x.state = 2 LIMIT 1) \
-             AS example, u.id AS row_id FROM update_summaries c \
+             (SELECT x.client_id FROM compliance_states x WHERE x.software_update_id = u.id AND x.state = 2 AND \
+             x.client_id NOT IN (SELECT id FROM clients WHERE admission <> 0) LIMIT 1) AS example, u.id AS row_id FROM update_summaries c \
              JOIN software_updates u ON u.id = c.software_update_id JOIN suites s ON s.id = u.suite_id \
              WHERE c.required > 0 AND u.expired_at IS NULL AND u.superseded_by IS NULL \
              ORDER BY u.classification DESC, c.required DESC, u.priority DESC, u.source, u.id LIMIT ",
@@ -216,13 +225,14 @@ impl Database {
         self.with_reasons(&rows).await
     }
 
+    /// Admitted clients that scanned.
     pub(super) async fn scanned_clients(&self) -> Result<i64, sqlx::Error> {
-        Sql::new("SELECT COUNT(*) FROM clients WHERE scanned_at IS NOT NULL").number(&self.pool).await
+        Sql::new("SELECT COUNT(*) FROM clients WHERE scanned_at IS NOT NULL AND admission = 0").number(&self.pool).await
     }
 
-    /// Clients that scanned, but whose plugins could evaluate nothing.
+    /// Admitted clients that scanned, but whose plugins could evaluate nothing.
     pub(super) async fn unassessed_clients(&self) -> Result<i64, sqlx::Error> {
-        let sql = "SELECT COUNT(*) FROM clients WHERE scanned_at IS NOT NULL AND scan_evaluated = 0";
+        let sql = "SELECT COUNT(*) FROM clients WHERE scanned_at IS NOT NULL AND scan_evaluated = 0 AND admission = 0";
         Sql::new(sql).number(&self.pool).await
     }
 
@@ -231,7 +241,7 @@ impl Database {
         let mut stored = Sql::new(
             "SELECT COUNT(*) FROM clients c JOIN compliance_states s ON s.client_id = c.id \
              JOIN software_updates u ON u.id = s.software_update_id AND u.expired_at IS NULL \
-             WHERE c.scanned_at IS NOT NULL AND c.scan_evaluated = 0 AND u.classification = ",
+             WHERE c.scanned_at IS NOT NULL AND c.scan_evaluated = 0 AND c.admission = 0 AND u.classification = ",
         );
         let stored = stored.bind(counts.classification as i64).number(&self.pool).await?;
         Ok(counts.updates * unassessed - stored)
@@ -319,11 +329,15 @@ impl Database {
             ", COALESCE(CAST(SUM(CASE WHEN s.required > 0 THEN 1 ELSE 0 END) AS BIGINT), 0) AS required, \
              COALESCE(CAST(SUM(CASE WHEN COALESCE(s.required, 0) = 0 AND (s.unknown > 0 \
              OR c.scanned_at IS NOT NULL AND c.scan_evaluated = 0) THEN 1 ELSE 0 END) AS BIGINT), 0) AS unknown, \
-             (SELECT COUNT(DISTINCT client_id) FROM client_plugins WHERE error <> '') AS failed \
-             FROM clients c LEFT JOIN client_summaries s ON s.client_id = c.id",
+             (SELECT COUNT(DISTINCT p.client_id) FROM client_plugins p JOIN clients k ON k.id = p.client_id \
+             WHERE p.error <> '' AND k.admission = 0) AS failed, \
+             (SELECT COUNT(*) FROM clients WHERE admission = 1) AS waiting, \
+             (SELECT COUNT(*) FROM clients WHERE admission = 2) AS revoked \
+             FROM clients c LEFT JOIN client_summaries s ON s.client_id = c.id WHERE c.admission = 0",
         );
         let rows = sql.all(&self.pool).await?;
         let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        let in_doubt = self.clients_in_doubt().await?;
         let count = |column: &str| row.try_get::<i64, _>(column);
         let (total, scanned) = (count("total")?, count("scanned")?);
         let (day, week, month) = (count("within_day")?, count("within_week")?, count("within_month")?);
@@ -336,13 +350,25 @@ impl Database {
             compliant: (scanned - required - unknown).max(0),
             failed: count("failed")?,
             contact: ContactCounts { day, week: week - day, month: month - week, older: total - month },
+            waiting: count("waiting")?,
+            revoked: count("revoked")?,
+            in_doubt,
         })
+    }
+
+    /// Clients whose identity several devices use, and clients that share their hardware.
+    async fn clients_in_doubt(&self) -> Result<i64, sqlx::Error> {
+        // Not by asking for each client whether others have its hardware: nearly all have their own.
+        let sql = "SELECT COUNT(*) FROM clients WHERE admission <> 2 AND (clone_evidence IS NOT NULL OR hardware IN \
+                   (SELECT hardware FROM clients WHERE hardware IS NOT NULL AND admission <> 2 GROUP BY hardware \
+                   HAVING COUNT(*) > 1))";
+        Sql::new(sql).number(&self.pool).await
     }
 
     async fn scan_failures(&self, limit: i64) -> Result<Vec<ScanFailure>, sqlx::Error> {
         let mut sql = Sql::new(
             "SELECT c.client_id, c.hostname, c.scanned_at, p.name, p.error FROM client_plugins p \
-             JOIN clients c ON c.id = p.client_id WHERE p.error <> '' \
+             JOIN clients c ON c.id = p.client_id WHERE p.error <> '' AND c.admission = 0 \
              ORDER BY c.last_contact_at DESC, c.id, p.name LIMIT ",
         );
         sql.bind(limit).all(&self.pool).await?.iter().map(ScanFailure::of).collect()

@@ -42,6 +42,7 @@ struct Counter {
     counted: &'static str,
 }
 
+/// Of admitted clients.
 const UPDATES: Counter = Counter {
     table: "update_summaries",
     id: "software_update_id",
@@ -49,7 +50,8 @@ const UPDATES: Counter = Counter {
     counted: "SELECT software_update_id, CAST(SUM(CASE state WHEN 1 THEN 1 ELSE 0 END) AS BIGINT), \
               CAST(SUM(CASE state WHEN 2 THEN 1 ELSE 0 END) AS BIGINT), \
               CAST(SUM(CASE state WHEN 3 THEN 1 ELSE 0 END) AS BIGINT) \
-              FROM compliance_states GROUP BY software_update_id",
+              FROM compliance_states WHERE client_id NOT IN (SELECT id FROM clients WHERE admission <> 0) \
+              GROUP BY software_update_id",
 };
 
 const CLIENTS: Counter = Counter {

@@ -213,7 +213,7 @@ impl Database {
         }))
     }
 
-    /// One page of the clients that have this state for this update, by name.
+    /// One page of the admitted clients that have this state for this update, by name.
     ///
     /// # Errors
     /// When the database fails.
@@ -235,6 +235,7 @@ impl Database {
                 ComplianceState::NotRequired => sql.push(" WHERE s.state IS NULL AND c.scanned_at IS NOT NULL"),
                 _ => sql.push(" AND s.state = ").bind(state as i64),
             };
+            sql.push(" AND c.admission = 0");
         };
         let mut sql = Sql::new("SELECT c.client_id, c.hostname, s.changed_at");
         condition(&mut sql);
@@ -253,7 +254,8 @@ impl Database {
 
     async fn update_counts(&self, id: UpdateId) -> Result<StateCounts, sqlx::Error> {
         let mut sql = Sql::new(
-            "SELECT state, COUNT(*) AS clients FROM compliance_states WHERE software_update_id = \
+            "SELECT state, COUNT(*) AS clients FROM compliance_states \
+             WHERE client_id NOT IN (SELECT id FROM clients WHERE admission <> 0) AND software_update_id = \
              (SELECT id FROM software_updates WHERE update_id = ",
         );
         sql.bind(id).push(") GROUP BY state");
