@@ -73,6 +73,7 @@ const pages = {
   "differences-none": "/plugins/file-set/differences",
   "client-fallen-back": "/clients/{fallen}",
   synchronization: "/synchronization",
+  keys: "/keys",
   "not-found": "/updates/00000000000000000000000000000000",
   "bad-request": "/updates?sort=colour",
 };

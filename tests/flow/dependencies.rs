@@ -19,7 +19,7 @@ fn allowed(package: &str) -> Option<&'static [&'static str]> {
         "farrier-plugin-dpkg" | "farrier-plugin-dpkg-installer" => &["farrier-plugin-sdk", "farrier-dpkg-rules"],
         "farrier-plugin-os-image-installer" => &["farrier-plugin-sdk", "farrier-plugin-os-image"],
         name if name.starts_with("farrier-plugin-") || name.starts_with("farrier-sample-") => &["farrier-plugin-sdk"],
-        "farrier-tests" => &["farrier", "farrier-agent", "farrier-test-harness"],
+        "farrier-tests" => &["farrier", "farrier-agent", "farrier-protocol", "farrier-test-harness", "farrier-trust"],
         _ => return None,
     })
 }

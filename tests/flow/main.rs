@@ -9,5 +9,6 @@ mod examples;
 mod killed_agent;
 mod offline;
 mod plugin_versions;
+mod precompiled;
 mod tables;
 mod whole_line;

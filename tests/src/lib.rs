@@ -4,9 +4,11 @@
 
 mod archive;
 mod debian_root;
+pub mod stolen;
 
 pub use archive::Archive;
 pub use debian_root::DebianRoot;
+pub use stolen::StolenServer;
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
@@ -55,13 +57,25 @@ pub struct Site {
     process: Option<Child>,
 }
 
+/// The port a site listens on, and the one that clients know.
+struct Ports {
+    own: u16,
+    known: u16,
+}
+
+impl Ports {
+    fn both(port: u16) -> Self {
+        Self { own: port, known: port }
+    }
+}
+
 impl Site {
     /// Starts a site that synchronizes the suites in this file.
     ///
     /// # Errors
     /// When it does not start.
     pub fn start(programs: Programs, suites: &Path) -> anyhow::Result<Self> {
-        Self::initialize(programs, free_port, "--suites", suites)
+        Self::initialize(programs, || Ok(Ports::both(free_port()?)), "--suites", suites)
     }
 
     /// Starts a site that synchronizes the suites that apt uses in this root.
@@ -69,7 +83,7 @@ impl Site {
     /// # Errors
     /// When it does not start.
     pub fn start_of_apt(programs: Programs, root: &Path) -> anyhow::Result<Self> {
-        Self::initialize(programs, free_port, "--apt-root", root)
+        Self::initialize(programs, || Ok(Ports::both(free_port()?)), "--apt-root", root)
     }
 
     /// Starts it on this port.
@@ -77,19 +91,27 @@ impl Site {
     /// # Errors
     /// When it does not start.
     pub fn start_on(programs: Programs, suites: &Path, port: u16) -> anyhow::Result<Self> {
-        Self::initialize(programs, || Ok(port), "--suites", suites)
+        Self::initialize(programs, || Ok(Ports::both(port)), "--suites", suites)
+    }
+
+    /// Starts a site that clients reach on this port, where somebody else listens.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_behind(programs: Programs, suites: &Path, port: u16) -> anyhow::Result<Self> {
+        Self::initialize(programs, || Ok(Ports { own: free_port()?, known: port }), "--suites", suites)
     }
 
     /// Between a port's choice and its use another test may take it: then there is another try.
     fn initialize(
         programs: Programs,
-        port: impl Fn() -> anyhow::Result<u16>,
+        ports: impl Fn() -> anyhow::Result<Ports>,
         upstream: &str,
         path: &Path,
     ) -> anyhow::Result<Self> {
         let mut tries = 1..=PORT_TRIES;
         loop {
-            let site = Self::try_initialize(programs, port()?, upstream, path);
+            let site = Self::try_initialize(programs, ports()?, upstream, path);
             let is_taken = |error: &anyhow::Error| error.to_string().contains("Address already in use");
             match site {
                 Err(error) if is_taken(&error) && tries.next().is_some() => {}
@@ -98,10 +120,11 @@ impl Site {
         }
     }
 
-    fn try_initialize(programs: Programs, port: u16, upstream: &str, path: &Path) -> anyhow::Result<Self> {
+    fn try_initialize(programs: Programs, ports: Ports, upstream: &str, path: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
+        let Ports { own: port, known } = ports;
         let mut site = Self { programs, folder, port, console: free_port()?, process: None };
-        let (address, listen) = (format!("https://localhost:{}", site.port), format!("127.0.0.1:{}", site.port));
+        let (address, listen) = (format!("https://localhost:{known}"), format!("127.0.0.1:{port}"));
         let mut init = site.command(&["init", "--address", &address, "--listen", &listen, "--console"]);
         succeed(init.arg(format!("127.0.0.1:{}", site.console)).arg(upstream).arg(path))?;
         site.synchronize_on_request_only()?;

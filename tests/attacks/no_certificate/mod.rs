@@ -9,9 +9,9 @@ fn a_stranger_is_refused_with_a_remedy() {
     let site = Site::start(programs!(), &sample().join("suites.toml")).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let address = |path: &str| format!("https://localhost:{}{path}", site.port());
-    for request in [client().get(address(paths::ASSIGNMENT)), client().post(address(paths::STATE_MESSAGES)).body("x")] {
+    for path in [paths::POLL, paths::STATE_MESSAGES, paths::RENEW] {
         let (status, text) = runtime.block_on(async {
-            let response = request.send().await.unwrap();
+            let response = client().post(address(path)).body("x").send().await.unwrap();
             (response.status(), response.text().await.unwrap())
         });
         assert_eq!(status, 401);
