@@ -5,7 +5,7 @@ use crate::table::AllowedGrants;
 use anyhow::{Context as _, Result, anyhow};
 use farrier_runtime::{
     ArtefactCache, Compiler, Endpoint, GrantLists, Grants, InstallLimits, Installation, InstallerGrants,
-    InstallerPlugin, KEY_BYTES, Limits, Manifest, Plugin, Profile, Runtime, Scan, World,
+    InstallerPlugin, KEY_BYTES, Limits, Manifest, Plugin, Profile, Runtime, Scan, Source, World,
 };
 use std::time::Duration;
 use tempfile::TempDir;
@@ -89,13 +89,10 @@ impl Loader {
     /// Loads a component for the world its manifest names.
     pub(crate) fn load(&self, component: &[u8], engine: Engine) -> Result<Loaded> {
         let runtime = engine.runtime(component.len())?;
+        let source = Source::Compiled(&self.cache, &Compiler::InProcess);
         Ok(match world_of(&Manifest::read(component)?)? {
-            World::Applicability => {
-                Loaded::Applicability(runtime.load(component, &self.cache, &Compiler::InProcess)?)
-            }
-            World::Installer => {
-                Loaded::Installer(runtime.load_installer(component, &self.cache, &Compiler::InProcess)?)
-            }
+            World::Applicability => Loaded::Applicability(runtime.load(component, source)?),
+            World::Installer => Loaded::Installer(runtime.load_installer(component, source)?),
         })
     }
 }
