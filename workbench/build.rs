@@ -5,7 +5,6 @@
 
 use anyhow::{Context as _, Result, bail};
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 use toml::{Table, Value};
@@ -30,6 +29,7 @@ fn main() -> Result<()> {
     let mut text =
         "/// What goes below `vendor/farrier`: path and content.\npub const VENDORED: &[(&str, &[u8])] = &[\n"
             .to_owned();
+    // A copy, so that what is built never depends on where this clone is: a build cache may be shared.
     let pack = |name: &str, content: &[u8], position: usize| -> Result<String> {
         let file = out.join(format!("packed-{position}"));
         fs::write(&file, content)?;
@@ -43,8 +43,8 @@ fn main() -> Result<()> {
         text += &pack(&name, &content, position)?;
     }
     text += "];\n/// The templates: language/world/path, and content.\npub const TEMPLATES: &[(&str, &[u8])] = &[\n";
-    for path in &templates {
-        writeln!(text, "    ({:?}, include_bytes!({:?})),", slashed(path)?, here.join("templates").join(path))?;
+    for (position, path) in (1 + vendored.len()..).zip(&templates) {
+        text += &pack(&slashed(path)?, &fs::read(here.join("templates").join(path))?, position)?;
     }
     fs::write(out.join("packed.rs"), text + "];\n")?;
     for changed in ["../plugins/sdk", "../wit", "../Cargo.toml", "templates", "build.rs"] {

@@ -118,7 +118,8 @@ impl Scene {
         let before = changes(&self.repository());
         succeed(command).unwrap();
         let is_published = |_| changes(&self.repository()) != before;
-        assert!((0..TRIES).any(is_published), "the site does not publish what {command:?} changed");
+        let log = || self.stolen.site().log();
+        assert!((0..TRIES).any(is_published), "the site does not publish what {command:?} changed:\n{}", log());
     }
 
     /// Under attack the client finds what it found before, by the policy it had before, and says these words: at once, and

@@ -216,6 +216,12 @@ impl Site {
         Ok(std::fs::write(file, changed)?)
     }
 
+    /// What the site said on stderr so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
     fn log_file(&self) -> PathBuf {
         self.folder.path().join("site.log")
     }
@@ -225,7 +231,7 @@ impl Site {
         while TcpStream::connect(("127.0.0.1", self.console)).is_err() {
             let ended = self.process.as_mut().map(Child::try_wait).transpose()?.flatten();
             if ended.is_some() || started.elapsed() > Duration::from_secs(START_SECONDS) {
-                bail!("the site does not start:\n{}", std::fs::read_to_string(self.log_file())?);
+                bail!("the site does not start:\n{}", self.log());
             }
             std::thread::yield_now();
         }
