@@ -2,6 +2,7 @@
 //! true under attack and after it.
 
 use crate::clock::Clock;
+use crate::lite;
 use farrier::keys::KeyRole;
 use farrier_protocol::Digest;
 use farrier_protocol::assignment::Assignment;
@@ -17,7 +18,7 @@ use tempfile::TempDir;
 
 /// What the site publishes when there are news: it concerns the sample endpoint.
 const NEWS: &str = "../policy-samples/minimum-openssl/policy.toml";
-/// How often a site is asked whether it published.
+/// How often a site is asked whether it published, and a client whether it knows.
 const TRIES: u32 = 500;
 
 /// A client that follows a policy of a site, and the thief between them. Until it is attacked, he is honest.
@@ -48,10 +49,25 @@ pub(crate) struct Scanned {
 
 impl Scene {
     pub(crate) fn new() -> Self {
+        Self::of("")
+    }
+
+    /// The same of a client that does not compile: the site compiles what it runs, and signs that.
+    pub(crate) fn lite() -> Self {
+        Self::of(lite::CONFIG)
+    }
+
+    fn of(config: &str) -> Self {
         let stolen = StolenServer::start(programs!(), &sample().join("suites.toml")).unwrap();
         stolen.site().synchronize().unwrap();
         let agent = stolen.enroll(programs!(), &sample().join("root")).unwrap();
-        agent.scan().unwrap();
+        agent.configure(config).unwrap();
+        let knows = |updates: Updates| !updates.is_empty() && !updates.values().any(|state| state == "Unknown");
+        assert!(
+            (0..TRIES).any(|_| knows(online(&agent).updates)),
+            "the client finds nothing out:\n{}",
+            stolen.site().log()
+        );
         let before = follows(&agent);
         stolen.take_requests();
         Self { stolen, agent, before }

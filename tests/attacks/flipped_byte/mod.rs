@@ -9,8 +9,17 @@ use std::path::PathBuf;
 
 #[test]
 fn content_with_a_flipped_byte_is_not_believed_and_fetched_again() {
-    let scene = Scene::new();
-    for file in files(&scene, "content") {
+    content_is_not_believed(&Scene::new());
+}
+
+/// Among the content of a client that does not compile is the machine code it runs.
+#[test]
+fn machine_code_with_a_flipped_byte_is_not_run_and_fetched_again() {
+    content_is_not_believed(&Scene::lite());
+}
+
+fn content_is_not_believed(scene: &Scene) {
+    for file in files(scene, "content") {
         flip(&file);
         let blind = offline(&scene.agent);
         assert!(is_no_lie(&blind.updates, &scene.before().updates), "{}: {:?}", file.display(), blind.updates);
