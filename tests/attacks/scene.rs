@@ -8,7 +8,7 @@ use farrier_protocol::Digest;
 use farrier_protocol::assignment::Assignment;
 use farrier_protocol::poll::Statement;
 use farrier_tests::stolen::{Reply, Repository, Request, Upstream};
-use farrier_tests::{Agent, StolenServer, copy_of, programs, sample, succeed};
+use farrier_tests::{Agent, StolenServer, copy_of, eventually, programs, sample, succeed};
 use farrier_trust::SigningKey;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -18,8 +18,6 @@ use tempfile::TempDir;
 
 /// What the site publishes when there are news: it concerns the sample endpoint.
 const NEWS: &str = "../policy-samples/minimum-openssl/policy.toml";
-/// How often a site is asked whether it published, and a client whether it knows.
-const TRIES: u32 = 500;
 
 /// A client that follows a policy of a site, and the thief between them. Until it is attacked, he is honest.
 pub(crate) struct Scene {
@@ -63,11 +61,7 @@ impl Scene {
         let agent = stolen.enroll(programs!(), &sample().join("root")).unwrap();
         agent.configure(config).unwrap();
         let knows = |updates: Updates| !updates.is_empty() && !updates.values().any(|state| state == "Unknown");
-        assert!(
-            (0..TRIES).any(|_| knows(online(&agent).updates)),
-            "the client finds nothing out:\n{}",
-            stolen.site().log()
-        );
+        assert!(eventually(|| knows(online(&agent).updates)), "the client finds nothing out:\n{}", stolen.site().log());
         let before = follows(&agent);
         stolen.take_requests();
         Self { stolen, agent, before }
@@ -133,9 +127,9 @@ impl Scene {
     fn publishes_after(&self, command: &mut Command, changes: fn(&Repository) -> Digest) {
         let before = changes(&self.repository());
         succeed(command).unwrap();
-        let is_published = |_| changes(&self.repository()) != before;
+        let is_published = || changes(&self.repository()) != before;
         let log = || self.stolen.site().log();
-        assert!((0..TRIES).any(is_published), "the site does not publish what {command:?} changed:\n{}", log());
+        assert!(eventually(is_published), "the site does not publish what {command:?} changed:\n{}", log());
     }
 
     /// Under attack the client finds what it found before, by the policy it had before, and says these words: at once, and

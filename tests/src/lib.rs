@@ -4,6 +4,7 @@
 
 mod archive;
 mod debian_root;
+pub mod identity;
 pub mod stolen;
 
 pub use archive::Archive;
@@ -21,6 +22,9 @@ use tempfile::TempDir;
 
 const START_SECONDS: u64 = 60;
 const PORT_TRIES: u32 = 5;
+/// How long [`eventually`] waits, and how long between two looks.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The programs under test.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +44,18 @@ macro_rules! programs {
             agent: env!("CARGO_BIN_EXE_tested-farrier-agent"),
         }
     };
+}
+
+/// Waits until something is so that takes a moment on any machine, and minutes on a busy one. `false` if it never is.
+pub fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
+    let started = Instant::now();
+    while !is_so() {
+        if started.elapsed() > PATIENCE {
+            return false;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    true
 }
 
 /// The sample suite and endpoint of the repository.
@@ -214,6 +230,12 @@ impl Site {
         let changed = config.replace("synchronize_every = \"6h\"", "synchronize_every = \"0s\"");
         ensure!(changed != config, "the configuration of `farrier init` has another period");
         Ok(std::fs::write(file, changed)?)
+    }
+
+    /// The process that serves, while one does.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
     }
 
     /// What the site said on stderr so far.

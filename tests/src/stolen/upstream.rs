@@ -2,16 +2,14 @@
 
 use super::http::{Body, Reply, Request};
 use crate::Site;
+use crate::identity::{Identity, tls};
 use anyhow::Context as _;
 use farrier::identity::SiteIdentity;
-use farrier_protocol::ClientId;
 use farrier_protocol::poll::PollRequest;
 use reqwest::{Client, Method};
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, RootCertStore};
-use serde::Deserialize;
+use rustls::pki_types::CertificateDer;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use tokio::runtime::Runtime;
 
 /// What belongs to one connection only.
@@ -23,17 +21,6 @@ pub struct Upstream {
     authority: CertificateDer<'static>,
     clients: Mutex<Vec<PathBuf>>,
     runtime: Runtime,
-}
-
-/// What an agent's identity file begins with.
-#[derive(Deserialize)]
-struct Identity {
-    _client: ClientId,
-    _site: String,
-    _root: Vec<u8>,
-    _authority: Vec<u8>,
-    certificate: Vec<u8>,
-    key: Vec<u8>,
 }
 
 impl Upstream {
@@ -50,7 +37,7 @@ impl Upstream {
 
     /// Requests with the certificate of the agent with this data folder reach the site with its key.
     pub(super) fn add_client(&self, data: &Path) {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner).push(data.join("identity"));
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).push(data.to_owned());
     }
 
     /// What the site answers.
@@ -80,7 +67,7 @@ impl Upstream {
     /// # Errors
     /// When it does not.
     pub fn answer_to(&self, data: &Path, request: &Request) -> anyhow::Result<Reply> {
-        let certificate = identity_in(&data.join("identity"))?.certificate;
+        let certificate = Identity::of(data)?.certificate;
         self.poll_anew(&Request { certificate: Some(certificate), ..request.clone() })
     }
 
@@ -112,34 +99,14 @@ impl Upstream {
     }
 
     fn client(&self, identity: Option<&Identity>) -> anyhow::Result<Client> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.authority.clone())?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots);
-        let tls = match identity {
-            Some(Identity { certificate, key, .. }) => tls.with_client_auth_cert(
-                vec![CertificateDer::from(certificate.clone())],
-                PrivatePkcs8KeyDer::from(key.clone()).into(),
-            )?,
-            None => tls.with_no_client_auth(),
-        };
+        let tls = tls(self.authority.clone(), identity)?;
         Ok(Client::builder().tls_backend_preconfigured(tls).no_proxy().build()?)
     }
 
     /// Whoever has this certificate.
     fn identity(&self, certificate: &[u8]) -> anyhow::Result<Identity> {
         let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut identities = clients.iter().filter_map(|file| identity_in(file).ok());
+        let mut identities = clients.iter().filter_map(|data| Identity::of(data).ok());
         identities.find(|identity| identity.certificate == certificate).context("a client that was not added")
     }
-}
-
-/// The identity in this file: a line that says what it is, a digest, and the identity itself.
-fn identity_in(file: &Path) -> anyhow::Result<Identity> {
-    let bytes = std::fs::read(file)?;
-    let line = bytes.iter().position(|byte| *byte == b'\n').context("no identity")?;
-    let content = bytes.get(line + 1 + 32..).context("no identity")?;
-    Ok(postcard::take_from_bytes(content)?.0)
 }
