@@ -249,7 +249,7 @@ async fn clients(pool: &AnyPool, size: Size, known: &[Known], now: i64, dice: &m
     insert(
         pool,
         "clients (id, client_id, hostname, operating_system, machine, agent_version, enrolled_at, last_contact_at, \
-         scanned_at, scan_assignment, scan_evaluated)",
+         scanned_at, scan_assignment, scan_evaluated, certificate, certificate_expires_at)",
         &rows,
     )
     .await?;
@@ -325,15 +325,18 @@ impl Who {
     }
 
     fn row(&self, client: i64, size: Size) -> String {
-        let id = ClientId(Digest::of(&client.to_le_bytes()).0[..16].try_into().unwrap_or_default());
+        let certificate = Digest::of(&client.to_le_bytes());
+        let id = ClientId(certificate.0[..16].try_into().unwrap_or_default());
         let scanned = self.scanned_at.map_or("NULL".to_owned(), |at| at.to_string());
         let evaluated = if self.scanned_at.is_some() { size.filler_updates + 74 } else { 0 };
         let machine = if client % 9 == 0 { "aarch64" } else { "x86_64" };
         format!(
-            "({client}, x'{id}', '{}', 'Debian GNU/Linux 12 (bookworm)', '{machine}', '0.1.0', {}, {}, {scanned}, 7, {evaluated})",
+            "({client}, x'{id}', '{}', 'Debian GNU/Linux 12 (bookworm)', '{machine}', '0.1.0', {}, {}, {scanned}, 7, \
+             {evaluated}, x'{certificate}', {})",
             self.hostname,
             self.contact - 90 * DAY,
-            self.contact
+            self.contact,
+            self.contact + 275 * DAY
         )
     }
 
