@@ -188,6 +188,11 @@ fn keys_leave_a_site_come_back_and_are_replaced() {
     safe.carry("signatures.json", &site);
     assert!(site.run(&["keys", "apply", "signatures.json"]).contains("root version 2 is in force"));
 
+    // Nothing is written over a key.
+    let refused = safe.fail(&[&sign[..], &["--out", &file]].concat());
+    assert!(refused.contains("choose another file"), "{refused}");
+    assert!(std::fs::read_to_string(safe.path(&file)).unwrap().contains("ENCRYPTED PRIVATE KEY"));
+
     // With the key back for a moment, nothing waits.
     safe.carry(&file, &site);
     site.run(&["keys", "import", &file, "--passphrase-file", "passphrase"]);
@@ -208,6 +213,9 @@ fn keys_leave_a_site_come_back_and_are_replaced() {
 #[test]
 fn what_is_not_possible_is_said() {
     let site = Machine::with_site();
+    let twice = site.fail(&["keys", "init", "--threshold", "root=2", "--threshold", "root=3"]);
+    assert!(twice.contains("says twice"), "{twice}");
+    std::fs::remove_dir_all(site.path("data")).unwrap();
     site.run(&["keys", "init"]);
     for (arguments, words) in [
         (&["keys", "init"][..], "has its keys already"),
@@ -218,6 +226,7 @@ fn what_is_not_possible_is_said() {
         (&["keys", "rotate", "root", "--drop", "nothing"], "farrier keys show"),
         (&["keys", "rotate", "roots"], "no role of a key"),
         (&["keys", "discard", "root"], "nothing of root waits"),
+        (&["keys", "export", "--offline", "--to", "data", "--passphrase-file", "passphrase"], "own data folder"),
         (&["keys", "import", "passphrase"], "no private Ed25519 key"),
         (&["keys", "apply", "passphrase"], "no signatures of `farrier keys sign`"),
         (&["keys", "sign", "passphrase", "--key", "passphrase"], "no request of `farrier keys request`"),

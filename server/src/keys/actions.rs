@@ -14,7 +14,7 @@ use crate::repository::roles;
 use farrier_protocol::UnixTime;
 use farrier_trust::{PublicKey, SigningKey};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// How often to begin again when somebody else has signed meanwhile.
@@ -36,6 +36,8 @@ pub struct Outcome {
     pub in_force: Vec<(String, u64)>,
     /// What waits for signatures.
     pub waiting: Vec<WaitingStanding>,
+    /// Drafts that had these ids' signatures, and say something else now: those have to sign again.
+    pub to_sign_again: BTreeMap<String, Vec<String>>,
 }
 
 /// What became of signatures that were brought.
@@ -120,7 +122,9 @@ impl SiteKeys {
     /// # Errors
     /// When something cannot be read.
     pub async fn standing(&self, now: UnixTime) -> Result<Standing, KeyError> {
-        Standing::of(&State::read(&self.database).await?, &self.keys, now)
+        let mut state = State::read(&self.database).await?;
+        state.drop_expired(now);
+        Standing::of(&state, &self.keys, now)
     }
 
     /// Gives a role other keys. Where the draft of that needs signatures of keys that are elsewhere, it waits for them.
@@ -223,6 +227,12 @@ impl SiteKeys {
                 "the site signs for {role} every day, so the key stays here: --keep writes a copy"
             )));
         }
+        if self.keys.is_on_site(to)? {
+            return Err(KeyError::Invalid(format!(
+                "{} is in the site's own data folder: choose one that is not on the site",
+                to.display()
+            )));
+        }
         let mut exported = Vec::new();
         for role in roles.iter().collect::<BTreeSet<_>>() {
             for key in self.keys.signers(*role)? {
@@ -268,7 +278,8 @@ impl SiteKeys {
             let before = State::read(&self.database).await?;
             let mut state = before.clone();
             let result = change(&mut state)?;
-            let outcome = self.advance(&mut state, now)?;
+            let mut outcome = self.advance(&mut state, now)?;
+            outcome.to_sign_again = state.signatures_lost_since(&before);
             match state.write(&before, &self.database).await {
                 Err(KeyError::Database(error)) if is_taken(&error) && tries.next().is_some() => {}
                 written => return written.map(|()| (result, outcome)),
@@ -277,14 +288,13 @@ impl SiteKeys {
     }
 
     fn advance(&self, state: &mut State, now: UnixTime) -> Result<Outcome, KeyError> {
-        // What comes too late would put something that clients refuse in the place of what they take.
-        state.waiting.retain(|_, waiting| waiting.version.expires > now);
+        state.drop_expired(now);
         complete(state, now)?;
         state.sign_with(&self.keys)?;
         let settled = settle(state)?;
         state.bring_into_force(&settled);
         let in_force = settled.into_iter().map(|role| (role.to_owned(), state.last_version(role))).collect();
-        Ok(Outcome { in_force, waiting: waiting_standings(state)? })
+        Ok(Outcome { in_force, waiting: waiting_standings(state)?, ..Outcome::default() })
     }
 }
 
@@ -301,10 +311,11 @@ fn export_one(role: KeyRole, key: SigningKey, passphrase: &Passphrase, to: &Path
     if !file.exists() {
         pem::write_new(&file, &written.to_encrypted_pem(passphrase)?)?;
     }
-    let read = PrivateKeyFile::parse(&file, &pem::read(&file)?, || Ok::<_, KeyError>(passphrase.clone()))?;
-    if read.key.secret() != written.key.secret() || read.role != Some(role) {
+    let text = pem::read(&file)?;
+    let read = PrivateKeyFile::parse(&file, &text, || Ok::<_, KeyError>(passphrase.clone()))?;
+    if !pem::is_encrypted(&text) || read.key.secret() != written.key.secret() || read.role != Some(role) {
         return Err(KeyError::Invalid(format!(
-            "{} does not hold this key: nothing was removed. Choose another folder",
+            "{} is there already, and is no encrypted copy of this key: nothing was removed. Choose another folder",
             file.display()
         )));
     }

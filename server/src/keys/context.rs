@@ -59,6 +59,11 @@ impl<'a> Signers<'a> {
         self.count(draft) >= self.role.threshold
     }
 
+    /// Whether one of them has this id.
+    pub(super) fn has_id(self, id: &str) -> bool {
+        self.role.keyids.iter().any(|known| known == id)
+    }
+
     /// The ids under which this key is among them.
     pub(super) fn ids_of(self, key: &PublicKey) -> impl Iterator<Item = &'a str> + use<'a> {
         let bytes = *key.as_bytes();

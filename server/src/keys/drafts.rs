@@ -40,6 +40,16 @@ pub(super) fn rotate(state: &mut State, rotation: &Rotation, now: UnixTime) -> R
     let role = rotation.role;
     let before = future.of_role(role).ok_or(KeyError::NoRoot)?;
     let keys = rotated(before, rotation)?;
+    for other in KeyRole::ALL.into_iter().filter(|other| *other != role) {
+        let has_it = |key: &&PublicKey| future.of_role(other).is_some_and(|keys| keys.ids_of(key).next().is_some());
+        if let Some(key) = rotation.new.iter().find(has_it) {
+            let id = key.key_id();
+            return Err(KeyError::Invalid(format!(
+                "{} is a key of {other}: whoever steals it should have one role only, so give {role} a key of its own",
+                short(&id)
+            )));
+        }
+    }
     let reason = format!("other keys for {role}");
     let expires = |of: &str| now + Validity::of(of).seconds;
     if role.named_by() == roles::ROOT {
@@ -117,8 +127,9 @@ fn rotated(before: Signers<'_>, rotation: &Rotation) -> Result<RoleKeys, KeyErro
         }
     }
     for key in new {
-        if before.ids_of(key).all(|id| !keyids.iter().any(|kept| kept == id)) {
-            keyids.push(key.key_id());
+        let id = key.key_id();
+        if !keyids.contains(&id) && before.ids_of(key).all(|known| !keyids.iter().any(|kept| kept == known)) {
+            keyids.push(id);
         }
     }
     let keys = RoleKeys { keyids, threshold: threshold.unwrap_or(before.role.threshold), ..before.role.clone() };

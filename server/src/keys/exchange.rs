@@ -9,12 +9,14 @@ use super::context::{Context, SIGNED_ELSEWHERE};
 use super::folder::short;
 use super::pem::PrivateKeyFile;
 use super::role::KeyRole;
+use super::standing::waiting_standings;
 use super::state::{State, Version, Waiting, waiting_roles};
-use farrier_protocol::Digest;
+use crate::deployment::words::time;
+use farrier_protocol::{Digest, UnixTime};
 use farrier_trust::{Draft, PublicKey, SigningKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const REQUEST: &str = "farrier signing request 1";
 const SIGNATURES: &str = "farrier signatures 1";
@@ -101,16 +103,23 @@ impl Request {
     /// # Errors
     /// When the request holds something else than metadata.
     pub fn drafts(&self) -> Result<Vec<(String, u64)>, KeyError> {
-        let state = self.state()?;
-        Ok(state.waiting.into_iter().map(|(role, waiting)| (role, waiting.version.version)).collect())
+        let standings = waiting_standings(&self.state()?)?.into_iter().filter(|waiting| !waiting.is_signed);
+        Ok(standings.map(|waiting| (waiting.role, waiting.version)).collect())
     }
 
     /// What these keys are asked to sign.
     ///
     /// # Errors
-    /// When the request holds something else than metadata, or nothing for these keys.
-    pub fn review(&self, keys: &[PrivateKeyFile]) -> Result<Vec<Review>, KeyError> {
+    /// When the request holds something else than metadata, what has expired, or nothing for these keys.
+    pub fn review(&self, keys: &[PrivateKeyFile], now: UnixTime) -> Result<Vec<Review>, KeyError> {
         let state = self.state()?;
+        if let Some((role, waiting)) = state.waiting.iter().find(|(_, waiting)| waiting.version.expires <= now) {
+            return Err(KeyError::Invalid(format!(
+                "by the clock of this machine, what is to be signed of {role} expired on {}: have it made again on the \
+                 site with `farrier keys renew {role}` and `farrier keys request`",
+                time(waiting.version.expires)
+            )));
+        }
         let mut reviews = Vec::new();
         for role in waiting_roles(&state) {
             let signers = signers(&state, role, keys)?;
@@ -125,9 +134,7 @@ impl Request {
             });
         }
         match reviews.is_empty() {
-            true => Err(KeyError::Invalid(
-                "nothing in the request is for these keys: they are of other roles than the drafts".to_owned(),
-            )),
+            true => Err(KeyError::Invalid(nothing_for(&state, keys)?)),
             false => Ok(reviews),
         }
     }
@@ -182,6 +189,24 @@ fn check_format(format: &str, expected: &str) -> Result<(), KeyError> {
         true => Ok(()),
         false => Err(KeyError::Invalid(format!("the file is of the format {format:?}, not {expected:?}"))),
     }
+}
+
+/// Says that keys sign nothing of what waits, and which do.
+fn nothing_for(state: &State, keys: &[PrivateKeyFile]) -> Result<String, KeyError> {
+    let named = |PrivateKeyFile { role, key }: &PrivateKeyFile| {
+        let role = role.map(|role| format!("{role} ")).unwrap_or_default();
+        format!("the {role}key {}", short(&key.key_id()))
+    };
+    let named: Vec<String> = keys.iter().map(named).collect();
+    let mut asked = Vec::new();
+    for role in waiting_roles(state) {
+        let contexts = state.signing(role)?;
+        let ids =
+            contexts.iter().filter_map(|context| context.of_metadata(role)).flat_map(|signers| &signers.role.keyids);
+        let ids: BTreeSet<&str> = ids.map(|id| short(id)).collect();
+        asked.push(format!("{role} asks for {}", ids.into_iter().collect::<Vec<_>>().join(", ")));
+    }
+    Ok(format!("nothing in the request is for {}: {}", named.join(" and "), asked.join("; ")))
 }
 
 /// The keys that may sign what waits of a role, under the ids that it names them by. One whose file says that it is for
@@ -266,8 +291,8 @@ fn take(state: &mut State, signature: &Signature) -> Result<Result<(), String>, 
         return Ok(Err(match is_in_force {
             true => format!("{role} version {version} is in force already"),
             false => format!(
-                "nothing of {role} waits for a signature any more: what was signed was replaced or discarded since the \
-                 request was made"
+                "nothing of {role} waits for this signature: what was signed was replaced, was discarded or expired since \
+                 the request was made, or it is of another site; `farrier keys show` says what waits"
             ),
         }));
     };

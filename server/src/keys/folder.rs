@@ -35,21 +35,20 @@ impl Keys {
         Ok(Self { folder })
     }
 
-    /// The keys of a role that are on the site, in the order of their ids. A file that cannot be used is passed over where
-    /// the role's keys may be elsewhere: the site does without them, too.
+    /// The keys of a role that are on the site, in the order of their ids. A file that cannot be used is passed over: its
+    /// key is missing then, which is told where it is needed.
     ///
     /// # Errors
-    /// When the folder cannot be read, or a file of a role that the site signs for every day, or that holds something else.
+    /// When the folder cannot be read.
     pub fn signers(&self, role: KeyRole) -> Result<Vec<SigningKey>, KeyError> {
         let mut signers = Vec::new();
         for file in self.files(role)? {
-            match self.read(&file) {
+            match self.read(role, &file) {
                 Ok(key) => signers.push(key),
-                Err(error) if role.is_offline() => {
+                Err(error) => {
                     let error = format!("{:#}", anyhow::Error::new(error));
-                    tracing::warn!(%role, error, "A file among the keys is not used: remove it, or bring the right one");
+                    tracing::warn!(%role, error, "A file among the keys is not used");
                 }
-                Err(error) => return Err(error),
             }
         }
         Ok(signers)
@@ -68,11 +67,12 @@ impl Keys {
     /// Stores a key. One that is there already stays.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written, or something else is in its place.
     pub fn add(&self, role: KeyRole, key: SigningKey) -> Result<PathBuf, KeyError> {
         let file = self.file_of(role, &key.key_id());
-        if !file.exists() {
-            pem::write_new(&file, &PrivateKeyFile { role: Some(role), key }.to_pem()?)?;
+        match file.exists() {
+            true => _ = self.read(role, &file)?,
+            false => pem::write_new(&file, &PrivateKeyFile { role: Some(role), key }.to_pem()?)?,
         }
         Ok(file)
     }
@@ -91,6 +91,17 @@ impl Keys {
     #[must_use]
     pub fn file_of(&self, role: KeyRole, id: &str) -> PathBuf {
         self.folder.join(file_name(role, id))
+    }
+
+    /// Whether a folder is the site's data folder, or in it.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn is_on_site(&self, folder: &Path) -> Result<bool, KeyError> {
+        let real =
+            |path: &Path| fs::canonicalize(path).map_err(|source| KeyError::File { file: path.to_owned(), source });
+        let data = real(self.folder.parent().unwrap_or(&self.folder))?;
+        Ok(real(folder)?.starts_with(data))
     }
 
     /// Waits until no other process makes keys, and keeps others from it.
@@ -118,7 +129,8 @@ impl Keys {
         Ok(files)
     }
 
-    fn read(&self, file: &Path) -> Result<SigningKey, KeyError> {
+    /// The key in a file, if it is the one that its name says.
+    fn read(&self, role: KeyRole, file: &Path) -> Result<SigningKey, KeyError> {
         let text = pem::read(file)?;
         let is_encrypted = || {
             KeyError::Invalid(format!(
@@ -126,7 +138,16 @@ impl Keys {
                 file.display()
             ))
         };
-        Ok(PrivateKeyFile::parse(file, &text, || Err::<_, KeyError>(is_encrypted()))?.key)
+        let key = PrivateKeyFile::parse(file, &text, || Err::<_, KeyError>(is_encrypted()))?.key;
+        match self.file_of(role, &key.key_id()) == file {
+            true => Ok(key),
+            false => Err(KeyError::Invalid(format!(
+                "{} holds another key than its name says, {}: take it out of the site's folder, and bring it back with \
+                 `farrier keys import FILE`",
+                file.display(),
+                short(&key.key_id())
+            ))),
+        }
     }
 }
 

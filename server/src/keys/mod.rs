@@ -52,7 +52,7 @@ pub enum KeyError {
     #[error("the folder of the site's keys cannot be made")]
     Folder(#[from] IdentityError),
     /// A file holds something else.
-    #[error("{} is no {what}: bring the right file, or restore it from a backup", file.display())]
+    #[error("{} is no {what}: move it away, and bring the right file or restore it from a backup", file.display())]
     Damaged {
         /// Which file.
         file: PathBuf,
@@ -69,7 +69,7 @@ pub enum KeyError {
     },
     /// Keys that the site needs are not there, although the metadata in force name them.
     #[error(
-        "{} is missing, and the {role} metadata in force name its key: restore it from a backup (`farrier keys import` \
+        "{} is missing or damaged, and the {role} metadata in force name its key: restore it from a backup (`farrier keys import` \
          for an encrypted copy), or replace the key with `farrier keys rotate {role}`", file.display()
     )]
     Missing {

@@ -5,6 +5,7 @@
 
 use super::KeyError;
 use super::context::{Context, SIGNED_ELSEWHERE, Signers};
+use super::folder::short;
 use super::state::{State, waiting_roles};
 use crate::repository::roles;
 
@@ -53,8 +54,22 @@ fn is_root_signed(state: &State) -> Result<bool, KeyError> {
     Ok((present.root.is_none() || takes(&present)) && takes(&own))
 }
 
-/// What a draft waits for, in words; for each role whose keys have to sign it.
-pub(super) fn missing(state: &State, role: &str) -> Result<Vec<String>, KeyError> {
+/// What a draft waits for, in words. None of it are signatures of its own if the second is true.
+pub(super) fn missing(state: &State, role: &str) -> Result<(Vec<String>, bool), KeyError> {
+    let missing = missing_signatures(state, role)?;
+    if !missing.is_empty() {
+        return Ok((missing, false));
+    }
+    let others = not_ready(state, role)?.join(" and ");
+    let missing = match others.is_empty() {
+        true => "it is signed, and waits for a first root: `farrier keys init`".to_owned(),
+        false => format!("it is signed, and comes into force together with {others}"),
+    };
+    Ok((vec![missing], true))
+}
+
+/// The signatures that a draft lacks, for each role whose keys have to sign it.
+fn missing_signatures(state: &State, role: &str) -> Result<Vec<String>, KeyError> {
     let Some(waiting) = state.waiting.get(role) else { return Ok(Vec::new()) };
     let draft = &waiting.version.draft;
     let (present, future) = (state.present()?, state.future()?);
@@ -65,17 +80,18 @@ pub(super) fn missing(state: &State, role: &str) -> Result<Vec<String>, KeyError
     };
     let needed = |signers: Signers<'_>, whose: &str| {
         let (count, threshold) = (signers.count(draft), signers.role.threshold);
-        (count < threshold).then(|| format!("{count} of {threshold} signatures of {whose} {role} keys"))
+        let have_signed: Vec<&str> = draft.signers().filter(|id| signers.has_id(id)).map(short).collect();
+        let by = match have_signed.is_empty() {
+            true => String::new(),
+            false => format!(" (by {})", have_signed.join(", ")),
+        };
+        (count < threshold).then(|| format!("{count} of {threshold} signatures{by} of {whose} {role} keys"))
     };
     let mut missing = Vec::new();
     if role == roles::ROOT && is_changed {
         missing.extend(now.and_then(|now| needed(now, "the present")));
     }
     missing.extend(then.and_then(|then| needed(then, if is_changed { "the new" } else { "the" })));
-    if missing.is_empty() {
-        let others = not_ready(state, role)?.join(" and ");
-        missing.push(format!("it is signed, and comes into force together with {others}"));
-    }
     Ok(missing)
 }
 

@@ -79,6 +79,8 @@ pub struct WaitingStanding {
     pub reason: String,
     /// What it waits for.
     pub missing: Vec<String>,
+    /// Whether it waits only for others, with which it comes into force.
+    pub is_signed: bool,
 }
 
 /// A key on the site that neither the metadata in force nor those that wait name.
@@ -164,8 +166,8 @@ impl Standing {
     }
 
     fn notices(&self, now: UnixTime) -> Vec<Notice> {
-        let mut notices: Vec<Notice> =
-            self.expiries(now).chain(self.demonstration()).chain(self.signatures()).collect();
+        let others = self.lacking().chain(self.demonstration()).chain(self.signatures());
+        let mut notices: Vec<Notice> = self.expiries(now).chain(others).collect();
         notices.sort_by_key(|notice| std::cmp::Reverse(notice.urgency));
         notices
     }
@@ -173,6 +175,19 @@ impl Standing {
     fn expiries(&self, now: UnixTime) -> impl Iterator<Item = Notice> {
         let all = self.roles.iter().flat_map(|role| role.metadata.iter().map(|metadata| (role.role, metadata)));
         all.filter_map(move |(role, metadata)| expiry(role, metadata, now))
+    }
+
+    /// Keys that the site needs every day.
+    fn lacking(&self) -> impl Iterator<Item = Notice> {
+        self.roles.iter().filter(|role| role.lacks_keys()).map(|role| Notice {
+            urgency: Urgency::Urgent,
+            text: format!(
+                "The site cannot sign for {0}: its key is missing or damaged; restore it (`farrier keys import`), or \
+                 replace it",
+                role.role
+            ),
+            command: Some(format!("farrier keys rotate {}", role.role)),
+        })
     }
 
     /// Keys that belong elsewhere.
@@ -189,7 +204,8 @@ impl Standing {
     }
 
     fn signatures(&self) -> Option<Notice> {
-        let drafts: Vec<&str> = self.waiting.iter().map(|waiting| waiting.role.as_str()).collect();
+        let unsigned = self.waiting.iter().filter(|waiting| !waiting.is_signed);
+        let drafts: Vec<&str> = unsigned.map(|waiting| waiting.role.as_str()).collect();
         (!drafts.is_empty()).then(|| Notice {
             urgency: Urgency::Warning,
             text: format!("Waiting for signatures of keys that are elsewhere: {}", drafts.join(", ")),
@@ -203,12 +219,14 @@ pub(super) fn waiting_standings(state: &State) -> Result<Vec<WaitingStanding>, K
     let mut standings = Vec::new();
     for role in waiting_roles(state) {
         if let Some(waiting) = state.waiting.get(role) {
+            let (missing, is_signed) = missing(state, role)?;
             standings.push(WaitingStanding {
                 role: role.to_owned(),
                 version: waiting.version.version,
                 created_at: waiting.created_at,
                 reason: waiting.reason.clone(),
-                missing: missing(state, role)?,
+                missing,
+                is_signed,
             });
         }
     }
@@ -256,6 +274,25 @@ fn expiry(role: KeyRole, metadata: &MetadataStanding, now: UnixTime) -> Option<N
         false => ("the site signs it while `farrier serve` runs, whose log says what is wrong", None),
     };
     Some(Notice { urgency, text: format!("The {} metadata {when}; {remedy}", metadata.role), command })
+}
+
+impl RoleStanding {
+    /// Whether the site should have more of its keys than it has.
+    #[must_use]
+    pub fn lacks_keys(&self) -> bool {
+        let here = self.keys.iter().filter(|key| key.on_site).count() as u64;
+        !self.role.is_offline() && here < self.threshold
+    }
+
+    /// Where one of its keys is.
+    #[must_use]
+    pub fn place(&self, key: &KeyStanding) -> &'static str {
+        match key.on_site {
+            true => "on the site",
+            false if self.lacks_keys() => "missing",
+            false => "elsewhere",
+        }
+    }
 }
 
 impl KeyStanding {

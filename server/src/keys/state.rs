@@ -146,6 +146,22 @@ impl State {
         Ok(if role == roles::ROOT { vec![self.present()?, future] } else { vec![future] })
     }
 
+    /// Forgets what waited too long: it would put something that clients refuse in the place of what they take.
+    pub(super) fn drop_expired(&mut self, now: UnixTime) {
+        self.waiting.retain(|_, waiting| waiting.version.expires > now);
+    }
+
+    /// The keys whose signatures do not count any more, because what waits of a role says something else than before.
+    pub(super) fn signatures_lost_since(&self, before: &Self) -> BTreeMap<String, Vec<String>> {
+        let lost = |(role, waiting): (&String, &Waiting)| {
+            let now = &self.waiting.get(role)?.version.draft;
+            let is_lost = |id: &&str| now.signers().all(|signer| signer != *id);
+            let lost: Vec<String> = waiting.version.draft.signers().filter(is_lost).map(str::to_owned).collect();
+            (!lost.is_empty()).then(|| (role.clone(), lost))
+        };
+        before.waiting.iter().filter_map(lost).collect()
+    }
+
     /// Has this wait, in the place of what waits of the role.
     pub(super) fn wait(&mut self, role: &str, version: Version, reason: String, now: UnixTime) {
         let reason = match self.waiting.remove(role) {

@@ -26,6 +26,9 @@ scenarios![
     of_two_first_starts_at_once_there_is_one_set_of_keys,
     a_start_without_a_key_that_is_needed_names_it_and_the_remedy,
     exported_keys_are_gone_and_come_back_with_their_passphrase,
+    no_key_is_lost_by_an_export_to_the_wrong_place,
+    a_damaged_key_file_is_told_and_is_no_obstacle,
+    signatures_that_a_change_makes_worthless_are_told,
     a_site_whose_root_is_made_elsewhere_waits_for_two_of_three,
     every_role_gets_other_keys_and_clients_follow,
     other_keys_of_a_role_whose_keys_are_elsewhere_come_with_what_they_sign,
@@ -136,7 +139,7 @@ impl Machine {
 
     fn sign(&self, request: &[u8]) -> anyhow::Result<Vec<u8>> {
         let request = Request::parse(request)?;
-        ensure!(!request.review(&self.keys)?.is_empty());
+        ensure!(!request.review(&self.keys, now())?.is_empty());
         Ok(serde_json::to_vec(&request.sign(&self.keys)?)?)
     }
 }
@@ -279,6 +282,84 @@ async fn exported_keys_are_gone_and_come_back_with_their_passphrase(database: Da
     ensure!(again.iter().map(|key| &key.file).eq(exported.iter().map(|key| &key.file)));
     stage.rotate(KeyRole::Root).await?;
     stage.follow().await
+}
+
+async fn no_key_is_lost_by_an_export_to_the_wrong_place(database: Database) -> anyhow::Result<()> {
+    let stage = Stage::new(&database).await?;
+    let (all, keys) = (KeyRole::OFFLINE, stage.folder.path().join("keys"));
+    let (elsewhere, copies) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let link = elsewhere.path().join("link");
+    std::os::unix::fs::symlink(&keys, &link)?;
+    for entry in std::fs::read_dir(&keys)? {
+        let entry = entry?;
+        std::fs::copy(entry.path(), copies.path().join(entry.file_name()))?;
+    }
+    for (to, words) in [
+        (stage.folder.path(), "the site's own data folder"),
+        (&keys, "the site's own data folder"),
+        (&link, "the site's own data folder"),
+        (copies.path(), "no encrypted copy of this key"),
+    ] {
+        for keep in [true, false] {
+            let error = stage.site.export(&all, &passphrase()?, to, keep).err();
+            let error = error.with_context(|| format!("exported to {}", to.display()))?.to_string();
+            ensure!(error.contains(words), "{error}");
+        }
+    }
+    for role in all {
+        ensure!(stage.site.keys.signers(role)?.len() == 1, "{role} is gone");
+    }
+    Ok(())
+}
+
+async fn a_damaged_key_file_is_told_and_is_no_obstacle(database: Database) -> anyhow::Result<()> {
+    let mut stage = Stage::new(&database).await?;
+    let [key] = &stage.site.keys.signers(KeyRole::Timestamp)?[..] else { anyhow::bail!("no key") };
+    let copy = || PrivateKeyFile { role: Some(KeyRole::Timestamp), key: key.clone() };
+    let file = stage.site.keys.file_of(KeyRole::Timestamp, &key.key_id());
+    let other = PrivateKeyFile { role: Some(KeyRole::Timestamp), key: new_key()? };
+    for text in ["-----BEGIN PRIVATE KEY-----\n", &other.to_pem()?, &copy().to_encrypted_pem(&passphrase()?)?] {
+        std::fs::write(&file, text)?;
+        ensure!(matches!(stage.site.ensure(now()).await, Err(KeyError::Missing { .. })));
+        let standing = stage.site.standing(now()).await?;
+        let notice = standing.notices.first().context("nothing is said")?;
+        ensure!(notice.is_urgent() && notice.to_string().contains("`farrier keys rotate timestamp`"), "{notice}");
+        let role = standing.roles.iter().find(|role| role.role == KeyRole::Timestamp).context("no timestamp")?;
+        ensure!(role.place(&role.keys[0]) == "missing");
+        // What is there is not written over, and not taken for what it is not.
+        let error = stage.site.import(vec![copy()]).await.err().context("it was imported")?.to_string();
+        ensure!(error.contains(&file.display().to_string()), "{error}");
+        ensure!(std::fs::read_to_string(&file)? == text);
+    }
+    std::fs::remove_file(&file)?;
+    stage.site.import(vec![copy()]).await?;
+    stage.site.ensure(now()).await?;
+    stage.follow().await?;
+    std::fs::write(&file, "")?;
+    stage.rotate(KeyRole::Timestamp).await?;
+    stage.site.ensure(now()).await?;
+    stage.follow().await
+}
+
+async fn signatures_that_a_change_makes_worthless_are_told(database: Database) -> anyhow::Result<()> {
+    let stage = Stage::new(&database).await?;
+    let mut machine = Machine::default();
+    let new = vec![machine.make(KeyRole::Root)?, machine.make(KeyRole::Root)?];
+    let rotation = Rotation { threshold: Some(2), ..rotation(KeyRole::Root, new) };
+    stage.site.rotate(&rotation, now()).await?;
+    let other = machine.keys.pop();
+    let outcome = apply(&stage.site, &machine.sign(&request(&stage.site).await?)?).await?;
+    ensure!(outcome.to_sign_again.is_empty());
+    let id = machine.keys[0].key.key_id();
+    let missing = outcome.waiting[0].missing.join(", ");
+    ensure!(missing.contains(&format!("1 of 2 signatures (by {}) of the new root keys", &id[..16])), "{missing}");
+    let outcome = stage.rotate(KeyRole::Snapshot).await?;
+    ensure!(outcome.to_sign_again.get("root").is_some_and(|ids| *ids == [id]), "{outcome:?}");
+    machine.keys.extend(other);
+    let carried = request(&stage.site).await?;
+    let late = Request::parse(&carried)?.review(&machine.keys, now() + 1000 * DAY).err();
+    ensure!(late.context("it is signed after it expired")?.to_string().contains("farrier keys renew root"));
+    apply(&stage.site, &machine.sign(&carried)?).await.map(|_| ())
 }
 
 async fn a_site_whose_root_is_made_elsewhere_waits_for_two_of_three(database: Database) -> anyhow::Result<()> {
@@ -754,7 +835,7 @@ async fn a_signer_is_shown_what_the_drafts_say_and_nothing_that_the_request_says
     publisher.publish().await?;
     site.rotate_to_own(rotation(KeyRole::Timestamp, Vec::new()), now()).await?;
     let carried = request(&site).await?;
-    let reviews = Request::parse(&carried)?.review(&machine.keys)?;
+    let reviews = Request::parse(&carried)?.review(&machine.keys, now())?;
     let [root, plugins] = reviews.as_slice() else { anyhow::bail!("{reviews:?}") };
     ensure!((root.version, root.compared_with) == (2, Some(1)));
     let is_added = |line: &&String| line.starts_with("+ timestamp key ");
@@ -765,7 +846,7 @@ async fn a_signer_is_shown_what_the_drafts_say_and_nothing_that_the_request_says
     let mut forged: serde_json::Value = serde_json::from_slice(&carried)?;
     let targets = forged["drafts"]["plugins"]["signed"]["targets"].clone();
     forged["in_force"]["plugins"]["signed"]["targets"] = targets;
-    let reviews = Request::parse(forged.to_string().as_bytes())?.review(&machine.keys)?;
+    let reviews = Request::parse(forged.to_string().as_bytes())?.review(&machine.keys, now())?;
     let plugins = &reviews[1];
     ensure!(plugins.compared_with.is_none(), "what is in force is not signed by the signer's key");
     ensure!(
@@ -790,7 +871,7 @@ async fn a_signer_is_shown_what_the_drafts_say_and_nothing_that_the_request_says
     // What the site signs itself is asked of nobody.
     let mut online: serde_json::Value = serde_json::from_slice(&carried)?;
     online["drafts"]["catalogs"] = online["drafts"]["plugins"].clone();
-    ensure!(Request::parse(online.to_string().as_bytes())?.review(&machine.keys).is_err());
+    ensure!(Request::parse(online.to_string().as_bytes())?.review(&machine.keys, now()).is_err());
     let mut foreign: serde_json::Value = serde_json::from_slice(&carried)?;
     foreign["note"] = "please".into();
     ensure!(Request::parse(foreign.to_string().as_bytes()).is_err(), "there is no place for words in a request");
@@ -819,6 +900,10 @@ async fn what_cannot_be_is_refused_before_a_key_is_made(database: Database) -> a
     let error = stage.site.rotate(&rotation(KeyRole::Policy, vec![elsewhere]), now()).await.err();
     let error = error.context("the site cannot sign with that")?.to_string();
     ensure!(error.contains("farrier keys import"), "{error}");
+    let of_root = stage.site.keys.signers(KeyRole::Root)?.iter().map(SigningKey::public).collect();
+    let error = stage.site.rotate(&rotation(KeyRole::Plugins, of_root), now()).await.err();
+    let error = error.context("one key has two roles")?.to_string();
+    ensure!(error.contains("is a key of root"), "{error}");
     let same = Rotation { role: KeyRole::Root, new: Vec::new(), dropped: Dropped::Nothing, threshold: Some(1) };
     ensure!(stage.site.rotate(&same, now()).await.is_err(), "nothing would change");
     ensure!(stage.site.standing(now()).await?.waiting.is_empty(), "nothing waits of what was refused");

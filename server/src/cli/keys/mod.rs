@@ -7,9 +7,10 @@ use super::passphrase::PassphraseOptions;
 use super::{open_database, say};
 use crate::config::Config;
 use crate::database::now;
+use crate::identity::make_folder;
 use crate::keys::{
-    Applied, Ceremony, Dropped, Exported, KeyRole, PrivateKeyFile, PublicKeyFile, Rotation, Signatures, SiteKeys,
-    UnknownRole, read_key_file, short,
+    Applied, Ceremony, Dropped, Exported, KeyRole, PrivateKeyFile, PublicKeyFile, Request, Rotation, Signatures,
+    SiteKeys, UnknownRole, read_key_file, short,
 };
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Subcommand};
@@ -130,6 +131,7 @@ pub(super) async fn run(config: &Path, command: Command) -> anyhow::Result<()> {
         command => command,
     };
     let config = Config::load(config)?;
+    make_folder(&config.data)?;
     let site = SiteKeys::open(open_database(&config).await?, &config.data)?;
     match command {
         Command::New(_) | Command::Sign(_) => Ok(()),
@@ -142,8 +144,9 @@ pub(super) async fn run(config: &Path, command: Command) -> anyhow::Result<()> {
         Command::Request { out } => request(&site, out.as_deref()).await,
         Command::Apply { files } => apply(&site, &files).await,
         Command::Discard { role } => {
-            site.discard(role).await?;
-            say(format_args!("What waited for signatures of {role} is forgotten."))
+            let outcome = site.discard(role).await?;
+            say(format_args!("What waited for signatures of {role} is forgotten."))?;
+            show::say_outcome(&outcome)
         }
     }
 }
@@ -165,7 +168,14 @@ async fn init(site: &SiteKeys, options: InitOptions) -> anyhow::Result<()> {
         })?;
         elsewhere.entry(role).or_default().push(key);
     }
-    let ceremony = Ceremony { elsewhere, thresholds: options.threshold.into_iter().collect() };
+    let mut thresholds = BTreeMap::new();
+    for (role, threshold) in options.threshold {
+        ensure!(
+            thresholds.insert(role, threshold).is_none(),
+            "--threshold says twice how many keys of {role} must sign"
+        );
+    }
+    let ceremony = Ceremony { elsewhere, thresholds };
     let outcome = site.init(&ceremony, now()).await?;
     say("The site's keys are made.")?;
     show::say_outcome(&outcome)?;
@@ -247,7 +257,7 @@ async fn request(site: &SiteKeys, out: Option<&Path>) -> anyhow::Result<()> {
     let request = site.request().await?;
     let text = serde_json::to_string(&request)?;
     let Some(file) = out else { return say(text) };
-    fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))?;
+    write_exchange(file, &text)?;
     for (role, version) in request.drafts()? {
         say(format_args!("{role} version {version} waits for signatures."))?;
     }
@@ -267,6 +277,17 @@ async fn apply(site: &SiteKeys, files: &[PathBuf]) -> anyhow::Result<()> {
         true => Ok(()),
         false => bail!("{taken} signatures were taken, {} were not: {}", refused.len(), refused.join("; ")),
     }
+}
+
+/// Writes a file that goes between two machines; over such a one, and over no other.
+fn write_exchange(file: &Path, text: &str) -> anyhow::Result<()> {
+    let is_exchange = |bytes: &[u8]| Request::parse(bytes).is_ok() || Signatures::parse(bytes).is_ok();
+    ensure!(
+        !file.exists() || is_exchange(&read_exchange(file)?),
+        "{} is there already, and is no request and no signatures: choose another file",
+        file.display()
+    );
+    fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))
 }
 
 /// A file that goes between two machines.

@@ -2,10 +2,10 @@
 
 use crate::cli::passphrase::{PassphraseOptions, confirm};
 use crate::cli::say;
+use crate::database::now;
 use crate::keys::{KeyRole, PrivateKeyFile, PublicKeyFile, Request, Review, new_key, short, write_new};
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A key that is made where it stays.
@@ -55,7 +55,7 @@ pub(super) fn sign(options: &SignOptions) -> anyhow::Result<()> {
     let text = super::read_exchange(&options.request)?;
     let request = Request::parse(&text).with_context(|| options.request.display().to_string())?;
     let keys = super::read_private(&options.key, &options.passphrase)?;
-    let reviews = request.review(&keys)?;
+    let reviews = request.review(&keys, now())?;
     reviews.iter().try_for_each(say_review)?;
     let drafts: Vec<&str> = reviews.iter().map(|review| review.role.as_str()).collect();
     let question = format!("Sign {}?", drafts.join(" and "));
@@ -63,7 +63,7 @@ pub(super) fn sign(options: &SignOptions) -> anyhow::Result<()> {
     let signatures = request.sign(&keys)?;
     let out = options.out.clone().unwrap_or_else(|| beside(&options.request, &keys));
     let json = serde_json::to_string_pretty(&signatures)?;
-    fs::write(&out, json).with_context(|| format!("{} cannot be written", out.display()))?;
+    super::write_exchange(&out, &json)?;
     say(format_args!("Bring {} to the site: `farrier keys apply {}`.", out.display(), name_of(&out)))
 }
 

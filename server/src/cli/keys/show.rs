@@ -5,7 +5,7 @@ use crate::cli::status::say_notice;
 use crate::database::now;
 use crate::deployment::words::time;
 use crate::keys::{
-    KeyError, KeyStanding, MetadataStanding, Outcome, RoleStanding, SiteKeys, Standing, UnusedKey, WaitingStanding,
+    KeyError, MetadataStanding, Outcome, RoleStanding, SiteKeys, Standing, UnusedKey, WaitingStanding, short,
 };
 use anyhow::bail;
 
@@ -20,7 +20,7 @@ pub(super) async fn run(site: &SiteKeys, json: bool) -> anyhow::Result<()> {
     table(&standing)?;
     standing.waiting.iter().try_for_each(say_waiting)?;
     for UnusedKey { role, id, file } in &standing.unused {
-        let id = crate::keys::short(id);
+        let id = short(id);
         say(format_args!("\nThe {role} key {id} is on the site and nothing names it any more: delete {file}."))?;
     }
     standing.notices.iter().try_for_each(say_notice)
@@ -31,21 +31,18 @@ fn table(standing: &Standing) -> anyhow::Result<()> {
         return Ok(());
     }
     say(format_args!("{:<11} {:<16} {:<11} {:<7} METADATA", "ROLE", "KEY", "WHERE", "SIGN"))?;
-    for RoleStanding { role, keys, threshold, metadata } in &standing.roles {
+    for standing in &standing.roles {
+        let RoleStanding { role, keys, threshold, metadata } = standing;
         let rows = keys.len().max(metadata.len());
         for row in 0..rows {
             let role = if row == 0 { role.as_str() } else { "" };
             let signs = if row == 0 { format!("{threshold} of {}", keys.len()) } else { String::new() };
-            let (key, place) = keys.get(row).map_or(("", ""), |key| (key.short(), place(key)));
+            let (key, place) = keys.get(row).map_or(("", ""), |key| (key.short(), standing.place(key)));
             let metadata = metadata.get(row).map(described).unwrap_or_default();
             say(format_args!("{role:<11} {key:<16} {place:<11} {signs:<7} {metadata}"))?;
         }
     }
     Ok(())
-}
-
-fn place(key: &KeyStanding) -> &'static str {
-    if key.on_site { "on the site" } else { "elsewhere" }
 }
 
 fn described(metadata: &MetadataStanding) -> String {
@@ -64,6 +61,13 @@ pub(super) fn say_outcome(outcome: &Outcome) -> anyhow::Result<()> {
         say(format_args!("{role} version {version} is in force: a running site publishes with it at once."))?;
     }
     outcome.waiting.iter().try_for_each(say_waiting)?;
+    for (role, ids) in &outcome.to_sign_again {
+        let ids: Vec<&str> = ids.iter().map(|id| short(id)).collect();
+        say(format_args!(
+            "\n{role} says something else than before: {} had signed it, and has to again.",
+            ids.join(", ")
+        ))?;
+    }
     match outcome.waiting.is_empty() {
         true => Ok(()),
         false => say("\nNext: `farrier keys request --out FILE`, and carry the file to the keys."),
