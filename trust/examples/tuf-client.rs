@@ -91,6 +91,7 @@ fn run(options: &Options) -> Result<()> {
 fn refresh(client: &mut Client, server: &Server, store: &Store, now: i64) -> Result<()> {
     let mut refresh = client.refresh(now);
     while let Some(request) = refresh.next()? {
+        store.keep(refresh.client())?;
         let found = server.metadata(&request)?;
         refresh.receive(found.as_deref().map_or(Answer::Missing, Answer::Found))?;
         store.keep(refresh.client())?;
@@ -161,9 +162,14 @@ impl Store {
         Ok(client)
     }
 
-    /// Writes what is new. The floors come first: without their metadata they still count, the other way round they
-    /// would be forgotten.
+    /// Writes what is new, and deletes what a new root takes away (section 5.3.11). The floors come first: without their
+    /// metadata they still count, the other way round they would be forgotten.
     fn keep(&self, client: &Client) -> Result<()> {
+        for role in ["timestamp", "snapshot"] {
+            if client.metadata().all(|(held, _)| held != role) {
+                let _ = fs::remove_file(self.folder.join(format!("{role}.json")));
+            }
+        }
         self.write(FLOORS_FILE, &serde_json::to_vec(&client.floors())?)?;
         client.metadata().try_for_each(|(role, bytes)| self.write(&format!("{}.json", percent_encoded(role)), bytes))
     }
@@ -195,8 +201,11 @@ impl Store {
             let entry = entry?;
             let name = entry.file_name();
             if let Some(role) = name.to_str().and_then(|name| name.strip_suffix(".json")).and_then(percent_decoded) {
-                ensure!(entry.metadata()?.len() <= limits::MAX_TARGETS_BYTES, "{} is too long", entry.path().display());
-                stored.insert(role, fs::read(entry.path())?);
+                // What cannot be metadata is fetched again.
+                let metadata = entry.metadata()?;
+                if metadata.is_file() && metadata.len() <= limits::MAX_TARGETS_BYTES {
+                    stored.insert(role, fs::read(entry.path())?);
+                }
             }
         }
         Ok(stored)

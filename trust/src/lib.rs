@@ -33,8 +33,8 @@ pub use client::{Answer, Client, Floors, OnlineKeys, Refresh, Request, RoleKeySe
 pub use error::TrustError;
 pub use keys::Key;
 pub use metadata::{
-    Delegation, Delegations, Draft, Hashes, MetaFile, Paths, RoleKeys, Root, Signed, SiteKeys, Snapshot, TargetFile,
-    Targets, Timestamp,
+    Delegation, Delegations, Draft, Hashes, MetaFile, Paths, RoleKeys, Root, Signed, SiteKeys, Snapshot, SuccinctRoles,
+    TargetFile, Targets, Timestamp,
 };
 #[cfg(feature = "sign")]
 pub use sign::{InvalidKey, PublicKey, SignedStatement, SigningKey, sign_statement};

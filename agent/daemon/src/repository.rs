@@ -82,9 +82,15 @@ impl Repository {
         Ok(repository)
     }
 
-    /// Takes what of this metadata still counts under the root at hand, so that it is not fetched again.
+    /// Takes what of this metadata still counts under the root at hand, so that it is not fetched again. What is from before
+    /// versions began anew may have been signed by a key that was taken away, too.
     pub(crate) fn reuse(&mut self, metadata: &[(String, Vec<u8>)]) {
-        for (role, bytes) in metadata.iter().skip(1) {
+        let Some(((_, root), others)) = metadata.split_first() else { return };
+        let floors = self.client.floors();
+        if Client::new(root, Floors::default()).is_ok_and(|then| then.root_version() < floors.since_root) {
+            return;
+        }
+        for (role, bytes) in others {
             // What does not count now is tried again before it is fetched.
             let _ = self.client.restore(role, bytes);
         }

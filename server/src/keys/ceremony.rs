@@ -95,6 +95,7 @@ impl Ceremony {
             delegations: Some(Delegations {
                 keys: public_keys(named_by_targets.flat_map(|(_, keys)| keys)),
                 roles: DELEGATED.iter().map(delegation).collect(),
+                succinct: None,
                 other: Members::new(),
             }),
             other: Members::new(),

@@ -28,7 +28,7 @@ impl Context {
             return Some(Signers { role, keys: &root.keys });
         }
         let delegations = self.targets.as_ref()?.delegations.as_ref()?;
-        Some(Signers { role: &delegations.role(role)?.keys, keys: &delegations.keys })
+        Some(Signers { role: delegations.keys_of(role)?, keys: &delegations.keys })
     }
 
     /// Whose keys a role has. All metadata of one role have the same keys.

@@ -81,13 +81,12 @@ impl Client {
         {
             return check_expiry(TIMESTAMP, &held.content, now);
         }
-        let counts = self.floors.count_under(&self.root.content);
-        if counts {
+        if self.floors.count_under(&self.root.content) {
             check_floor(TIMESTAMP, offered.version, self.floors.timestamp)?;
             check_floor(SNAPSHOT, offered.snapshot.version, self.floors.snapshot)?;
         }
         check_expiry(TIMESTAMP, &offered, now)?;
-        if counts {
+        if self.floors.are_raised_under(&self.root.content) {
             self.floors.settle_under(&self.root.content);
             self.floors.raise_to_timestamp(&offered);
         }
@@ -119,12 +118,11 @@ impl Client {
     }
 
     fn hold_snapshot(&mut self, offered: Snapshot, bytes: &[u8], now: Option<UnixTime>) -> Result<(), TrustError> {
-        let counts = self.floors.count_under(&self.root.content);
-        if counts {
+        if self.floors.count_under(&self.root.content) {
             check_listed(&self.floors.roles, &offered)?;
         }
         check_expiry(SNAPSHOT, &offered, now)?;
-        if counts {
+        if self.floors.are_raised_under(&self.root.content) {
             self.floors.raise_to_snapshot(&offered);
         }
         let is_listed = |role: &str, held: &Held<Targets>| {
@@ -173,7 +171,7 @@ impl Client {
     /// Takes a delegated role that was stored, if any delegation to it that is held verifies it.
     pub(super) fn restore_delegated(&mut self, role: &str, bytes: &[u8]) -> Result<(), TrustError> {
         let delegates =
-            |held: &HeldTargets| held.held.content.delegations.as_ref().is_some_and(|all| all.role(role).is_some());
+            |held: &HeldTargets| held.held.content.delegations.as_ref().is_some_and(|all| all.keys_of(role).is_some());
         let delegators: Vec<String> =
             self.targets.iter().filter(|(_, held)| delegates(held)).map(|(name, _)| name.clone()).collect();
         let mut restored = Err(TrustError::NotDelegated { role: role.into() });
@@ -233,7 +231,7 @@ impl Client {
             root.role(role).map(|role_keys| (role_keys, &root.keys))
         } else {
             let held = self.targets.get(delegator).and_then(|held| held.held.content.delegations.as_ref());
-            held.and_then(|delegations| Some((&delegations.role(role)?.keys, &delegations.keys)))
+            held.and_then(|delegations| Some((delegations.keys_of(role)?, &delegations.keys)))
         };
         found.ok_or_else(|| TrustError::NotDelegated { role: role.into() })
     }

@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 pub struct Floors {
     /// The keys that the floors below the root's were signed by.
     pub online_keys: Option<OnlineKeys>,
+    /// The version of the root with which they began anew. What was accepted under an older one is of the time before.
+    pub since_root: u64,
     /// Of the root.
     pub root: u64,
     /// Of the timestamp.
@@ -36,14 +38,9 @@ pub struct OnlineKeys {
     pub snapshot: RoleKeySet,
 }
 
-/// The keys of a role, whatever their ids.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-pub struct RoleKeySet {
-    /// SHA-256 of each key.
-    pub keys: Vec<Digest>,
-    /// How many of them must sign.
-    pub threshold: u64,
-}
+/// The keys of a role, whatever their ids: SHA-256 of each. How many of them must sign does not matter here: with more of
+/// them asked for, old metadata that all have signed would be good again.
+pub type RoleKeySet = Vec<Digest>;
 
 impl Floors {
     /// The higher version of each; where the keys of timestamp and snapshot were changed in between, those of the newer
@@ -55,8 +52,10 @@ impl Floors {
         let merged = match (&older.online_keys, &newer.online_keys) {
             (_, None) => older.with_higher(&newer),
             (None, _) => newer.with_higher(&older),
-            (Some(old), Some(new)) if new.still_take(old) => newer.with_higher(&older),
-            (Some(old), Some(new)) if old.still_take(new) => older.with_higher(&newer),
+            _ if older.since_root > newer.since_root => older,
+            _ if older.since_root < newer.since_root => newer,
+            (Some(old), Some(new)) if new.still_have(old) => newer.with_higher(&older),
+            (Some(old), Some(new)) if old.still_have(new) => older.with_higher(&newer),
             _ => newer,
         };
         Self { root, ..merged }
@@ -82,13 +81,18 @@ impl Floors {
 
     /// Whether the floors below the root's count under this root.
     pub(super) fn count_under(&self, root: &Root) -> bool {
-        self.online_keys.as_ref().is_none_or(|keys| OnlineKeys::of(root).still_take(keys))
+        self.online_keys.as_ref().is_none_or(|keys| OnlineKeys::of(root).still_have(keys))
+    }
+
+    /// Whether what is signed under this root raises them: under an older one it may be what they are to forget.
+    pub(super) fn are_raised_under(&self, root: &Root) -> bool {
+        self.count_under(root) && self.since_root <= root.version
     }
 
     /// From now on they count under this root: as they are, or from anew where they do not.
     pub(super) fn settle_under(&mut self, root: &Root) {
         if !self.count_under(root) {
-            *self = Self { root: self.root, ..Self::default() };
+            *self = Self { root: self.root, since_root: root.version, ..Self::default() };
         }
         self.online_keys = Some(OnlineKeys::of(root));
         self.root = self.root.max(root.version);
@@ -106,26 +110,21 @@ impl Floors {
 
 impl OnlineKeys {
     fn of(root: &Root) -> Self {
-        let set = |role| root.role(role).map(|role| RoleKeySet::of(role, &root.keys)).unwrap_or_default();
+        let set = |role| root.role(role).map(|role| key_set(role, &root.keys)).unwrap_or_default();
         Self { timestamp: set(super::TIMESTAMP), snapshot: set(super::SNAPSHOT) }
     }
 
-    /// Whether whatever the earlier keys have signed is still signed well.
-    fn still_take(&self, earlier: &Self) -> bool {
-        self.timestamp.still_takes(&earlier.timestamp) && self.snapshot.still_takes(&earlier.snapshot)
+    /// Whether none of the earlier keys was taken away.
+    fn still_have(&self, earlier: &Self) -> bool {
+        let all_in = |earlier: &RoleKeySet, now: &RoleKeySet| earlier.iter().all(|key| now.contains(key));
+        all_in(&earlier.timestamp, &self.timestamp) && all_in(&earlier.snapshot, &self.snapshot)
     }
 }
 
-impl RoleKeySet {
-    fn of(role: &RoleKeys, keys: &BTreeMap<String, Key>) -> Self {
-        let usable = role.keyids.iter().filter_map(|keyid| keys.get(keyid)?.verifier());
-        let mut keys: Vec<Digest> = usable.map(|verifier| Digest::of(&verifier.identity())).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        Self { keys, threshold: role.threshold }
-    }
-
-    fn still_takes(&self, earlier: &Self) -> bool {
-        self.threshold <= earlier.threshold && earlier.keys.iter().all(|key| self.keys.contains(key))
-    }
+fn key_set(role: &RoleKeys, keys: &BTreeMap<String, Key>) -> RoleKeySet {
+    let usable = role.keyids.iter().filter_map(|keyid| keys.get(keyid)?.verifier());
+    let mut keys: RoleKeySet = usable.map(|verifier| Digest::of(&verifier.identity())).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }

@@ -89,6 +89,9 @@ impl Client {
     /// Takes metadata that was accepted and stored before: whether it expired does not matter, everything else does.
     /// The order is the one of [`metadata`](Self::metadata).
     ///
+    /// What was accepted under a root before [`Floors::since_root`] is to be restored under no later one: others than the keys
+    /// that were taken away may have signed it, too, and it would raise the floors again (section 5.3.11).
+    ///
     /// # Errors
     /// When it must not be taken, or its turn has not come; what was restored before stays. A refresh or a search that
     /// needs just this metadata will take it then as if it were fetched.

@@ -160,14 +160,10 @@ impl Walk {
     /// Puts those whom a role delegates this path to in front. After a terminating delegation nobody else is asked.
     fn push_delegations(&mut self, delegator: &str, targets: &Targets) {
         let Some(delegations) = &targets.delegations else { return };
-        let mut next: Vec<(String, String)> = Vec::new();
-        for delegation in delegations.roles.iter().filter(|delegation| delegation.paths.contain(&self.path)) {
-            next.push((delegation.name.clone(), delegator.into()));
-            if delegation.terminating {
-                self.to_visit.clear();
-                break;
-            }
+        let (asked, is_final) = delegations.asked_for(&self.path);
+        if is_final {
+            self.to_visit.clear();
         }
-        self.to_visit.extend(next.into_iter().rev());
+        self.to_visit.extend(asked.into_iter().rev().map(|role| (role, delegator.into())));
     }
 }

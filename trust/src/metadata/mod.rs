@@ -10,7 +10,7 @@ mod online;
 mod root;
 mod targets;
 
-pub use delegations::{Delegation, Delegations, Paths};
+pub use delegations::{Delegation, Delegations, Paths, SuccinctRoles};
 pub use envelope::Draft;
 pub use online::{MetaFile, Snapshot, Timestamp};
 pub use root::{RoleKeys, Root, SiteKeys};

@@ -1,7 +1,7 @@
 //! Who may say something about which target (sections 4.5 and 5.6.7).
 
 use crate::site::{LATER, NOW, Site, held, key, named, role_of, versions};
-use farrier_trust::{Paths, RoleKeys, TrustError, limits};
+use farrier_trust::{Paths, RoleKeys, SuccinctRoles, TrustError, limits};
 
 /// A site with these delegations, all to roles with keys of their own. A `!` in front of a role makes its delegation
 /// terminating.
@@ -198,6 +198,54 @@ fn a_role_that_the_snapshot_does_not_list_is_not_asked_for() {
     let (found, asked) = site.search(&mut site.fresh_client(), "new/1");
     assert_eq!(found, Err(TrustError::NotInSnapshot { role: "new".into() }));
     assert_eq!(asked, [""; 0]);
+}
+
+/// TAP 15: the first bits of a path's digest say who is asked, and nobody is after them.
+#[test]
+fn succinct_roles_share_out_everything() {
+    for bit_length in [1, 3, 4, 7, 8, 9, 16, 32] {
+        let mut site = Site::new();
+        site.delegate("targets", "after", 30, &["*"]);
+        let delegations = site.roles.get_mut("targets").unwrap().delegations.as_mut().unwrap();
+        delegations.keys.insert(key(31).key_id(), key(31).public().to_key());
+        let keys = RoleKeys::new(vec![key(31).key_id()], 1);
+        delegations.roles.clear();
+        let roles = SuccinctRoles { bit_length, name_prefix: "bin".into(), keys };
+        let digits = bit_length.div_ceil(4) as usize;
+        let digest = format!("{}", farrier_protocol::Digest::of(b"a/path"));
+        let number = u64::from_str_radix(&digest[..8], 16).unwrap() >> (32 - bit_length);
+        let name = format!("bin-{number:0digits$x}");
+        assert_eq!(roles.role_of("a/path"), name);
+        for (name, is_one) in [
+            (name.as_str(), true),
+            (&*format!("bin-{:0digits$x}", (1_u64 << bit_length) - 1), true),
+            (&*format!("bin-{:x}", 1_u64 << bit_length), false),
+            (&*format!("bin-0{number:0digits$x}"), false),
+            (&*format!("bin-+{number:0$x}", digits - 1), false),
+            ("bin", false),
+            ("bin-", false),
+            ("after", false),
+        ] {
+            assert_eq!(roles.has(name), is_one, "{bit_length} {name}");
+        }
+        delegations.succinct = Some(roles);
+        site.roles.insert(name.clone(), site.roles["after"].clone());
+        site.signers.insert(name.clone(), vec![31]);
+        site.add_target(&name, "a/path", b"content");
+        publish_all(&mut site);
+        let mut client = site.fresh_client();
+        assert_eq!(site.found_in(&mut client, "a/path"), Ok(Some(name.clone())), "{bit_length}");
+        // What is stored of it is of use again.
+        let stored: Vec<(String, Vec<u8>)> =
+            client.metadata().map(|(role, bytes)| (role.to_string(), bytes.to_vec())).collect();
+        let mut again = farrier_trust::Client::new(&stored[0].1, client.floors()).unwrap();
+        stored[1..].iter().for_each(|(role, bytes)| again.restore(role, bytes).unwrap());
+        assert!(again.target("a/path").is_some());
+        site.signers.insert(name.clone(), vec![30]);
+        publish_all(&mut site);
+        let (found, _) = site.search(&mut site.fresh_client(), "a/path");
+        assert!(matches!(found, Err(TrustError::Threshold { .. })), "{found:?}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Versions never sink, whatever else is lost (sections 5.3.11, 5.4.3 and 5.5.5).
 
 use crate::site::{SNAPSHOT_KEY, Site, TIMESTAMP_KEY, held, key, named, versions};
-use farrier_trust::{Client, Floors, OnlineKeys, RoleKeySet, RoleKeys, TrustError};
+use farrier_trust::{Client, Floors, OnlineKeys, RoleKeys, TrustError};
 
 /// A site at version 5 of everything, with a delegated role, and the floors of a client that has seen it.
 fn seen() -> (Site, Floors) {
@@ -145,6 +145,64 @@ fn a_further_online_key_does_not_make_old_versions_good_again() {
 }
 
 #[test]
+fn a_higher_threshold_does_not_make_old_versions_good_again() {
+    for (role, number) in [("timestamp", TIMESTAMP_KEY), ("snapshot", SNAPSHOT_KEY)] {
+        let mut site = Site::new();
+        site.rekey(role, &[number, number + 10], 1);
+        site.publish_root();
+        site.publish(&["targets"]);
+        let old = site.clone();
+        site.publish(&["targets"]);
+        let client = site.fresh_client();
+        site.rekey(role, &[number, number + 10], 2);
+        site.publish_root();
+        for (file, bytes) in old.files.iter().filter(|(file, _)| !file.ends_with("root.json")) {
+            site.files.insert(file.clone(), bytes.clone());
+        }
+        let refused = site.update(&mut client.clone());
+        assert!(matches!(refused, Err(TrustError::Rollback { .. })), "{role}: {refused:?}");
+        assert!(matches!(update_after_loss(&site, &client.floors()), Err(TrustError::Rollback { .. })), "{role}");
+    }
+}
+
+/// What one of the keys that were taken away has signed is signed well by the others, and must not come back.
+#[test]
+fn a_recovery_that_was_interrupted_goes_on() {
+    for (role, number) in [("timestamp", TIMESTAMP_KEY), ("snapshot", SNAPSHOT_KEY)] {
+        let mut site = Site::new();
+        site.rekey(role, &[number, number + 10], 1);
+        site.publish_root();
+        (0..4).for_each(|_| site.publish(&["targets"]));
+        let client = site.fresh_client();
+        let old: Vec<(&str, &[u8])> = client.metadata().collect();
+        site.rekey(role, &[number], 1);
+        site.publish_root();
+        (site.timestamp.version, site.snapshot.version) = (0, 0);
+        site.roles.get_mut("targets").unwrap().version = 0;
+        site.publish(&["targets"]);
+        for missing in ["timestamp.json", "1.snapshot.json", "1.targets.json"] {
+            let mut interrupted = site.clone();
+            interrupted.files.remove(missing);
+            let mut recovering = client.clone();
+            assert!(interrupted.update(&mut recovering).is_err(), "{missing}");
+            assert_eq!(recovering.floors().since_root, recovering.root_version());
+            let stored: Vec<(&str, &[u8])> = recovering.metadata().collect();
+            let mut again = Client::new(stored[0].1, recovering.floors()).unwrap();
+            stored[1..].iter().for_each(|(role, bytes)| again.restore(role, bytes).unwrap());
+            site.update(&mut again).unwrap_or_else(|error| panic!("{role}, {missing}: {error}"));
+            assert_eq!((again.floors().timestamp, again.floors().snapshot), (1, 1));
+        }
+        // Under its own root, what was followed before is still there.
+        let mut recovering = client.clone();
+        site.update(&mut recovering).unwrap();
+        let mut before = Client::new(old[0].1, recovering.floors()).unwrap();
+        old[1..].iter().for_each(|(role, bytes)| before.restore(role, bytes).unwrap());
+        let floors = recovering.floors();
+        assert_eq!(floors.clone().raised(&before.floors()), floors);
+    }
+}
+
+#[test]
 fn the_same_key_under_another_id_is_no_other_key() {
     let (mut site, floors) = seen();
     let online = key(TIMESTAMP_KEY).public().to_key();
@@ -167,9 +225,16 @@ fn floors_survive_their_encoding() {
 }
 
 fn floors(root: u64, online_key: Option<u8>, timestamp: u64, snapshot: u64, roles: &[(&str, u64)]) -> Floors {
-    let set = |number: u8| RoleKeySet { keys: vec![farrier_protocol::Digest([number; 32])], threshold: 1 };
+    let set = |number: u8| vec![farrier_protocol::Digest([number; 32])];
     let online_keys = online_key.map(|number| OnlineKeys { timestamp: set(number), snapshot: set(0) });
-    Floors { online_keys, root, timestamp, snapshot, roles: versions(roles) }
+    Floors {
+        online_keys,
+        since_root: online_key.unwrap_or(1).into(),
+        root,
+        timestamp,
+        snapshot,
+        roles: versions(roles),
+    }
 }
 
 #[test]
@@ -204,20 +269,22 @@ fn raising_the_root_alone_keeps_the_rest() {
 
 #[test]
 fn raising_knows_a_further_key_from_a_new_one() {
-    let set = |keys: &[u8], threshold| RoleKeySet {
-        keys: keys.iter().map(|number| farrier_protocol::Digest([*number; 32])).collect(),
-        threshold,
-    };
-    let with = |root, keys: &[u8], threshold, timestamp| Floors {
-        online_keys: Some(OnlineKeys { timestamp: set(keys, threshold), snapshot: set(&[0], 1) }),
+    let set = |keys: &[u8]| keys.iter().map(|number| farrier_protocol::Digest([*number; 32])).collect();
+    let with = |root, keys: &[u8], timestamp| Floors {
+        online_keys: Some(OnlineKeys { timestamp: set(keys), snapshot: set(&[0]) }),
         root,
         timestamp,
         ..Floors::default()
     };
-    let before = with(1, &[1], 1, 9);
-    assert_eq!(before.clone().raised(&with(2, &[1, 2], 1, 3)).timestamp, 9);
-    assert_eq!(before.clone().raised(&with(2, &[2], 1, 3)).timestamp, 3);
-    assert_eq!(before.clone().raised(&with(2, &[1, 2], 2, 3)).timestamp, 3);
-    assert_eq!(with(1, &[1, 2], 2, 9).raised(&with(2, &[1, 2], 1, 3)).timestamp, 9);
-    assert_eq!(with(2, &[1, 2], 1, 3).raised(&before).timestamp, 9);
+    let before = with(1, &[1], 9);
+    assert_eq!(before.clone().raised(&with(2, &[1, 2], 3)).timestamp, 9);
+    assert_eq!(before.clone().raised(&with(2, &[2], 3)).timestamp, 3);
+    assert_eq!(with(2, &[1, 2], 3).raised(&before).timestamp, 9);
+    // With fewer they began anew, whichever is raised to whichever, and whatever root was seen since.
+    let (more, fewer) = (with(1, &[1, 2], 9), Floors { since_root: 2, ..with(2, &[1], 3) });
+    let later = Floors { root: 8, ..more.clone() };
+    for both in [more.clone().raised(&fewer), fewer.clone().raised(&more), later.clone().raised(&fewer)] {
+        assert_eq!(both.timestamp, 3);
+    }
+    assert_eq!(fewer.raised(&later).root, 8);
 }

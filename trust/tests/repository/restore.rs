@@ -89,7 +89,7 @@ fn nothing_below_the_floors_is_restored() {
     let floors = site.fresh_client().floors();
     let refused = TrustError::Rollback { role: "timestamp".into(), offered: 2, floor: 3 };
     assert_eq!(restored(&old, floors).map(|_| ()), Err(refused));
-    let low = Floors { root: 0, timestamp: 2, snapshot: 2, roles: versions(&[("plugins.json", 2)]), online_keys: None };
+    let low = Floors { timestamp: 2, snapshot: 2, roles: versions(&[("plugins.json", 2)]), ..Floors::default() };
     let refused = TrustError::Rollback { role: "plugins".into(), offered: 1, floor: 2 };
     assert_eq!(restored(&old, low).map(|_| ()), Err(refused));
 }

@@ -146,6 +146,7 @@ impl Site {
         let delegations = content.delegations.get_or_insert_with(|| Delegations {
             keys: BTreeMap::new(),
             roles: Vec::new(),
+            succinct: None,
             other: BTreeMap::new(),
         });
         delegations.keys.insert(key(number).key_id(), key(number).public().to_key());

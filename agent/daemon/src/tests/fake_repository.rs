@@ -173,7 +173,7 @@ impl Repository {
             paths: Paths::Patterns(patterns.iter().map(|pattern| (*pattern).to_owned()).collect()),
             terminating: *terminating,
         });
-        Delegations { keys: keys.collect(), roles: roles.collect(), other: Default::default() }
+        Delegations { keys: keys.collect(), roles: roles.collect(), succinct: None, other: Default::default() }
     }
 
     /// The next root, signed by its own key and by these.

@@ -130,6 +130,25 @@ fn a_thief_who_went_to_the_highest_versions_loses_them_with_the_keys() {
     assert!(words(world.poll()).contains("goes back to version 21"), "the new keys' versions count");
 }
 
+/// The first poll after the change gets the new root and nothing else. What is stored is still signed well by the timestamp's
+/// key, which was not taken away, and must not bring back what the snapshot's made up.
+#[test]
+fn versions_begin_anew_also_when_that_was_interrupted() {
+    let world = World::enrolled();
+    world.site.shared().repository.snapshot = u64::from(u32::MAX);
+    publish_news(&world, "9");
+    assert_follows(&world);
+    world.site.shared().repository.snapshot = 20;
+    world.site.shared().repository.rotate("snapshot");
+    publish_news(&world, "10");
+    for cut in ["timestamp.json", "21.snapshot.json"] {
+        let file = world.site.shared().repository.files.insert(cut.to_owned(), Vec::new()).unwrap();
+        assert!(words(world.poll()).contains(cut.split('.').rev().nth(1).unwrap()), "{cut}");
+        world.site.shared().repository.files.insert(cut.to_owned(), file);
+    }
+    assert_follows(&world);
+}
+
 #[test]
 fn a_repository_that_is_held_back_is_noticed_when_it_expires() {
     let world = World::enrolled();

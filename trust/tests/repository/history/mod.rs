@@ -25,7 +25,7 @@ fn check_authority(world: &World, client: &Client) {
         let signers = signers.unwrap_or_else(|| panic!("{role} was forged"));
         let role_keys = match root.role(role) {
             Some(role_keys) => role_keys.clone(),
-            None => read::<Targets>(held["targets"]).delegations.unwrap().role(role).unwrap().keys.clone(),
+            None => read::<Targets>(held["targets"]).delegations.unwrap().keys_of(role).unwrap().clone(),
         };
         let counts = |number: &&u8| role_keys.keyids.contains(&crate::site::key(**number).key_id());
         let valid = signers.iter().filter(counts).count();
@@ -49,12 +49,11 @@ fn check_times(world: &World, client: &Client) {
     }
 }
 
-/// Whether the floors below the root's must have been kept from one root to another: no online key was taken away, and
-/// no more of them must sign.
+/// Whether the floors below the root's must have been kept from one root to another: no online key was taken away.
 fn floors_must_hold(before: &Root, after: &Root) -> bool {
     ["timestamp", "snapshot"].iter().all(|role| {
         let (before, after) = (before.role(role).unwrap(), after.role(role).unwrap());
-        before.keyids.iter().all(|keyid| after.keyids.contains(keyid)) && after.threshold <= before.threshold
+        before.keyids.iter().all(|keyid| after.keyids.contains(keyid))
     })
 }
 
@@ -94,7 +93,9 @@ fn restarted(client: &Client, first_root: &[u8], is_lost: bool) -> Client {
     let mut metadata = client.metadata();
     let mut restarted = Client::new(metadata.next().unwrap().1, floors.clone()).unwrap();
     metadata.for_each(|(role, bytes)| restarted.restore(role, bytes).unwrap());
-    assert_eq!(restarted.floors(), floors);
+    // Where an update ended among the roots, they count under the further keys of the newest from now on.
+    let online_keys = restarted.floors().online_keys;
+    assert_eq!(restarted.floors(), Floors { online_keys, ..floors });
     restarted
 }
 
