@@ -47,6 +47,7 @@ macro_rules! programs {
 }
 
 /// Waits until something is so that takes a moment on any machine, and minutes on a busy one. `false` if it never is.
+#[must_use]
 pub fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
     let started = Instant::now();
     while !is_so() {

@@ -86,8 +86,8 @@ impl Repository {
     /// versions began anew may have been signed by a key that was taken away, too.
     pub(crate) fn reuse(&mut self, metadata: &[(String, Vec<u8>)]) {
         let Some(((_, root), others)) = metadata.split_first() else { return };
-        let floors = self.client.floors();
-        if Client::new(root, Floors::default()).is_ok_and(|then| then.root_version() < floors.since_root) {
+        let since_root = self.client.floors().since_root;
+        if !Client::new(root, Floors::default()).is_ok_and(|then| then.root_version() >= since_root) {
             return;
         }
         for (role, bytes) in others {

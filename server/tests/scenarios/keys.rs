@@ -385,7 +385,11 @@ async fn a_site_whose_root_is_made_elsewhere_waits_for_two_of_three(database: Da
     let request = request(&site).await?;
     let outcome = apply(&site, &alice.sign(&request)?).await?;
     ensure!(outcome.in_force.is_empty(), "one signature is not enough: {outcome:?}");
-    ensure!(outcome.waiting[0].missing[0].starts_with("1 of 2 signatures (by "), "{outcome:?}");
+    let id = alice.keys[0].key.key_id();
+    ensure!(
+        outcome.waiting[0].missing == [format!("1 of 2 signatures (by {}) of the root keys", &id[..16])],
+        "{outcome:?}"
+    );
     ensure!(outcome.waiting[1].missing[0].contains("together with root"), "{outcome:?}");
     let again = apply(&site, &alice.sign(&request)?).await?;
     ensure!(again.in_force.is_empty(), "the same signature counts once");
